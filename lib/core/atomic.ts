@@ -1,0 +1,112 @@
+/**
+ * Files and folders that appear whole or not at all: write under a temporary name beside the target, sync, rename.
+ * A process that dies in between leaves only a name that `isTemporaryName` recognises; `removeTemporaries` clears them.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+const TEMPORARY = /^\.tmp-[0-9a-f]{12}-/;
+
+/** A temporary name in the folder of `path`, unique to this call. */
+function temporaryBeside(path: string): string {
+  return join(dirname(path), `.tmp-${randomBytes(6).toString('hex')}-${basename(path)}`);
+}
+
+/** True for the names under which this module writes before it renames. */
+export function isTemporaryName(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
+/** Asks the disk to keep a file's bytes, or a folder's list of names. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Syncs every file below a folder, then the folders themselves. */
+async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else if (entry.isFile()) await syncPath(path);
+  }
+  await syncPath(folder);
+}
+
+/**
+ * Writes a file so that a reader sees either the old content or the whole new one, even after a power cut.
+ * Creates the folder if it does not exist. On failure the target is untouched and no temporary file stays.
+ */
+export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = temporaryBeside(path);
+  try {
+    const handle = await open(temporary, 'wx');
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncPath(dirname(path));
+}
+
+/**
+ * Fills a temporary folder, syncs it, and gives it its final name in one step.
+ * A folder that already has this name is replaced: moved aside under a temporary name, then removed.
+ * @param path final folder
+ * @param fill writes the content into the folder it is given; when it throws, nothing is published
+ */
+export async function publishDirAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = temporaryBeside(path);
+  await mkdir(temporary);
+  try {
+    await fill(temporary);
+    await syncTree(temporary);
+    await replaceDir(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  await syncPath(dirname(path));
+}
+
+async function replaceDir(from: string, to: string): Promise<void> {
+  const aside = temporaryBeside(to);
+  const replaced = await rename(to, aside).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (replaced) await rename(aside, to);
+    throw error;
+  }
+  if (replaced) await rm(aside, { recursive: true, force: true });
+}
+
+/**
+ * Removes what interrupted writes left in a folder. Only the one process that writes there may call it.
+ * @returns the names removed, sorted
+ */
+export async function removeTemporaries(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(isTemporaryName).sort();
+  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
+  return names;
+}
