@@ -1,0 +1,73 @@
+/** Linear layer with a low-rank update: `y = x W^T + scaling (x o mask) A^T B^T` (LoRA, arXiv 2106.09685, section 4.1). */
+import { type Tensor, type Tensor2D, tf } from '../tf.ts';
+import { defineFusedOp, runFused, type TensorMap } from './fused-op.ts';
+import { asRows, withLastDim } from './linear.ts';
+
+/** `scaling * dy B`, f32[N, R]: the gradient that reaches `xa`. */
+function lowRankGradient(dy: Tensor, b: Tensor, scaling: number): Tensor2D {
+  return tf.mul(tf.matMul(asRows(dy), b as Tensor2D), scaling);
+}
+
+function dropped(x: Tensor, mask: Tensor | undefined): Tensor {
+  return mask ? tf.mul(x, mask) : x;
+}
+
+function gradientOfInput(dy: Tensor, saved: TensorMap, scaling: number): Tensor {
+  const { weight, a, b, mask } = saved as { weight: Tensor2D; a: Tensor2D; b: Tensor; mask?: Tensor };
+  const shape = withLastDim(dy, weight.shape[1]!);
+  const frozenPart = tf.matMul(asRows(dy), weight);
+  const lowRankPart = tf.matMul(lowRankGradient(dy, b, scaling), a);
+  const masked = mask ? tf.mul(lowRankPart, asRows(mask)) : lowRankPart;
+  return tf.reshape(tf.add(frozenPart, masked), shape);
+}
+
+defineFusedOp({
+  kernelName: 'LoraLinear',
+  optionalInput: 'mask',
+  composite: ({ x, weight, a, b, mask }, { scaling }) => {
+    const xa = tf.matMul(asRows(dropped(x!, mask)), a as Tensor2D, false, true);
+    const update = tf.mul(tf.matMul(xa, b as Tensor2D, false, true), scaling as number);
+    const y = tf.add(tf.matMul(asRows(x!), weight as Tensor2D, false, true), update);
+    return [tf.reshape(y, withLastDim(x!, weight!.shape[0]!)), tf.reshape(xa, withLastDim(x!, a!.shape[0]!))];
+  },
+  gradient: {
+    savedInputs: { x: ['weight', 'a'], weight: ['x'], a: ['x'], b: ['x', 'a'], mask: ['x', 'a'] },
+    savedOutputs: { 1: ['b'] },
+    thunks: (dy, saved, attrs) => {
+      const scaling = attrs['scaling'] as number;
+      return {
+        x: () => gradientOfInput(dy, saved, scaling),
+        weight: () => tf.matMul(asRows(dy), asRows(saved['x']!), true, false),
+        a: () =>
+          tf.matMul(
+            lowRankGradient(dy, saved['b']!, scaling),
+            asRows(dropped(saved['x']!, saved['mask'])),
+            true,
+            false,
+          ),
+        b: () => tf.mul(tf.matMul(asRows(dy), asRows(saved['out1']!), true, false), scaling),
+      };
+    },
+  },
+});
+
+export interface LoraLinearArgs {
+  /** f32[..., I] */
+  x: Tensor;
+  /** f32[O, I] */
+  weight: Tensor;
+  /** `lora_A`, f32[R, I] */
+  a: Tensor;
+  /** `lora_B`, f32[O, R] */
+  b: Tensor;
+  scaling: number;
+  /** Dropout mask on the low-rank input, 0 or 1 / (1 - rate), f32[..., I]. */
+  mask?: Tensor | undefined;
+}
+
+/** @returns f32[..., O] */
+export function loraLinear({ x, weight, a, b, scaling, mask }: LoraLinearArgs): Tensor {
+  const [y, xa] = runFused('LoraLinear', { x, weight, a, b, mask }, { scaling });
+  xa!.dispose();
+  return y!;
+}
