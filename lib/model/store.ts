@@ -1,0 +1,138 @@
+/** Weights on the device: a flat store under published names. */
+import { TristageError } from '../core/errors.ts';
+import { type Tensor, tf, type Variable } from '../engine/tf.ts';
+import { gridSide, type ModelConfig } from './config.ts';
+import { initialValues } from './init.ts';
+import { modelShapes, POS_EMBED, type ShapeTable } from './shapes.ts';
+import { resizePosEmbed } from './vision/pos-embed.ts';
+
+/** In-memory published name -> weight. A `tf.Variable` may train; any other tensor is frozen. */
+export type ParamStore = ReadonlyMap<string, Tensor>;
+
+/** A weight on the host, row-major. */
+export interface HostWeight {
+  shape: readonly number[];
+  values: Float32Array;
+}
+
+/** Gives the loaded weight of a name, or undefined where the model shall start it at random. Called once a name, in order. */
+export type WeightSource = (name: string) => HostWeight | undefined;
+
+/**
+ * Creates every weight of a model on the engine: from the source where it has one, else at random.
+ * A position embedding of another square grid is brought to the model's grid.
+ * @param request `trainable` says which names become variables; `shapes` restricts the table (default: the whole model)
+ * @throws TristageError `E_WEIGHT_SHAPE` naming the key when a loaded weight does not fit; nothing stays allocated then
+ */
+export function createParams(request: {
+  config: ModelConfig;
+  source: WeightSource;
+  trainable: (name: string) => boolean;
+  seed: number;
+  shapes?: ShapeTable;
+}): ParamStore {
+  const { config, source, trainable, seed } = request;
+  const shapes = request.shapes ?? modelShapes(config);
+  const store = new Map<string, Tensor>();
+  try {
+    for (const [name, shape] of shapes) {
+      const loaded = source(name);
+      const values =
+        loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded, config });
+      store.set(name, createParam({ values, shape, trainable: trainable(name) }));
+    }
+  } catch (error) {
+    disposeParams(store);
+    throw error;
+  }
+  return store;
+}
+
+/** @returns a frozen tensor or a trainable variable that owns a copy of the values on the engine */
+export function createParam(request: { values: Float32Array; shape: readonly number[]; trainable: boolean }): Tensor {
+  const tensor = tf.tensor(request.values, [...request.shape], 'float32');
+  if (!request.trainable) return tf.keep(tensor);
+  const variable = tf.variable(tensor);
+  tensor.dispose();
+  return variable;
+}
+
+function fitted(request: {
+  name: string;
+  shape: readonly number[];
+  loaded: HostWeight;
+  config: ModelConfig;
+}): Float32Array {
+  const { name, shape, loaded, config } = request;
+  const width = config.vision.width;
+  if (name === POS_EMBED && loaded.shape.length === 3 && loaded.shape[2] === width) {
+    return resizePosEmbed({ values: loaded.values, width, grid: gridSide(config.vision) });
+  }
+  if (!sameShape(shape, loaded.shape)) throw shapeError(name, loaded.shape, shape);
+  return loaded.values;
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+function shapeError(name: string, found: readonly number[], expected: readonly number[]): TristageError {
+  return new TristageError({
+    kind: 'checkpoint',
+    code: 'E_WEIGHT_SHAPE',
+    message: 'A weight does not have the shape that the model needs',
+    where: name,
+    found: `[${found.join(', ')}]`,
+    expected: `[${expected.join(', ')}]`,
+    fix: 'Use weights of the configured model, or set the sizes under `model` to those of the weights',
+  });
+}
+
+/**
+ * Checks loaded weights against a table before anything is created.
+ * @param request names and shapes found; `optional` says which names of the table may be absent (default: none)
+ * @throws TristageError `E_WEIGHT_MISSING`, `E_WEIGHT_UNKNOWN` or `E_WEIGHT_SHAPE`, naming the keys
+ */
+export function checkWeights(request: {
+  expected: ShapeTable;
+  found: ReadonlyMap<string, readonly number[]>;
+  where: string;
+  optional?: (name: string) => boolean;
+}): void {
+  const { expected, found, where, optional = () => false } = request;
+  const missing = [...expected.keys()].filter((name) => !found.has(name) && !optional(name));
+  if (missing.length > 0) throw keysError('E_WEIGHT_MISSING', 'Weights of the model are missing', where, missing);
+  const unknown = [...found.keys()].filter((name) => !expected.has(name));
+  if (unknown.length > 0) throw keysError('E_WEIGHT_UNKNOWN', 'The model has no such weights', where, unknown);
+  for (const [name, shape] of found) {
+    const wanted = expected.get(name) ?? [];
+    if (name === POS_EMBED && shape.length === 3 && shape[2] === wanted[2]) continue;
+    if (!sameShape(wanted, shape)) throw shapeError(`${where}: ${name}`, shape, wanted);
+  }
+}
+
+/** An error about names that a set of weights should or should not hold. */
+export function keysError(code: string, message: string, where: string, names: readonly string[]): TristageError {
+  const rest = names.length > 8 ? ` and ${names.length - 8} more` : '';
+  return new TristageError({
+    kind: 'checkpoint',
+    code,
+    message,
+    where,
+    found: `${code === 'E_WEIGHT_MISSING' ? 'no ' : ''}${names.slice(0, 8).join(', ')}${rest}`,
+    expected: 'exactly the weights of the configured model',
+    fix: 'Check that the file belongs to this model and that its layers and adapters equal the config',
+  });
+}
+
+/** @returns the trainable weights of a store, in its order */
+export function trainableOf(store: ParamStore): Map<string, Variable> {
+  const trainable = new Map<string, Variable>();
+  for (const [name, tensor] of store) if (tensor instanceof tf.Variable) trainable.set(name, tensor);
+  return trainable;
+}
+
+/** Frees every weight of a store. */
+export function disposeParams(store: ParamStore): void {
+  for (const tensor of store.values()) tensor.dispose();
+}
