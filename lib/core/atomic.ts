@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 const TEMPORARY = /^\.tmp-[0-9a-f]{12}-/;
@@ -44,12 +44,20 @@ async function syncTree(folder: string): Promise<void> {
  * Creates the folder if it does not exist. On failure the target is untouched and no temporary file stays.
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  await writeStreamAtomic(path, (handle) => handle.writeFile(content));
+}
+
+/**
+ * As {@link writeFileAtomic}, for content that comes in pieces.
+ * @param write writes everything to the handle and leaves it open
+ */
+export async function writeStreamAtomic(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = temporaryBeside(path);
   try {
     const handle = await open(temporary, 'wx');
     try {
-      await handle.writeFile(content);
+      await write(handle);
       await handle.sync();
     } finally {
       await handle.close();

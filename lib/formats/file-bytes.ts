@@ -1,0 +1,93 @@
+/** Reading exact ranges of a file by handle, with errors that name the file and the range. */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { type ErrorDetails, TristageError } from '../core/errors.ts';
+
+/** One read call asks for at most this much: the kernel caps a read below 2^31 bytes. */
+const READ_BYTES = 1 << 30;
+
+/** A file opened for reading at given positions. */
+export interface ByteFile {
+  readonly path: string;
+  /** Bytes of the file when it was opened. */
+  readonly size: number;
+  /**
+   * @returns exactly `length` bytes in fresh memory, aligned for every dtype
+   * @throws TristageError E_FILE_READ when the file ends before or memory does not suffice
+   */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /** Streams a range in pieces; a piece is valid only until the next. */
+  pieces(position: number, length: number): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** An error about a file's content or absence; `checkpoint` is the default kind. */
+export function fileError(path: string, details: Omit<ErrorDetails, 'kind' | 'where'>): TristageError {
+  return new TristageError({ kind: 'checkpoint', where: path, ...details });
+}
+
+/**
+ * Opens a regular file.
+ * @throws TristageError E_FILE_READ when it is absent, not readable or not a regular file
+ */
+export async function openByteFile(path: string): Promise<ByteFile> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'r');
+    const status = await handle.stat();
+    if (!status.isFile()) throw new Error('not a regular file');
+    return byteFile(path, handle, status.size);
+  } catch (error) {
+    await handle?.close();
+    throw fileError(path, {
+      code: 'E_FILE_READ',
+      message: 'the file cannot be read',
+      found: error instanceof Error ? error.message : String(error),
+      expected: 'a readable file',
+      fix: 'check the path and its permissions',
+      cause: error,
+    });
+  }
+}
+
+async function fill(handle: FileHandle, target: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < target.byteLength) {
+    const wanted = Math.min(READ_BYTES, target.byteLength - done);
+    const { bytesRead } = await handle.read(target, done, wanted, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+function byteFile(path: string, handle: FileHandle, size: number): ByteFile {
+  const short = (position: number, length: number, found: string, cause?: unknown): TristageError =>
+    fileError(path, {
+      code: 'E_FILE_READ',
+      message: 'a part of the file cannot be read',
+      found,
+      expected: `${length} bytes at ${position} of ${size}`,
+      fix: 'the file is damaged or is being changed; fetch or write it again',
+      cause,
+    });
+  const read = async (position: number, length: number): Promise<Uint8Array> => {
+    if (!(position >= 0 && length >= 0 && position + length <= size)) {
+      throw short(position, length, `the file has ${size} bytes`);
+    }
+    try {
+      const bytes = new Uint8Array(length);
+      const done = await fill(handle, bytes, position);
+      if (done === length) return bytes;
+      throw short(position, length, `only ${done} bytes`);
+    } catch (error) {
+      if (error instanceof TristageError) throw error;
+      throw short(position, length, error instanceof Error ? error.message : String(error), error);
+    }
+  };
+  async function* pieces(position: number, length: number): AsyncIterable<Uint8Array> {
+    const step = 1 << 20;
+    for (let at = 0; at < length; at += step) yield await read(position + at, Math.min(step, length - at));
+  }
+  return { path, size, read, pieces, close: () => handle.close() };
+}

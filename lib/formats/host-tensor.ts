@@ -1,0 +1,178 @@
+/** Tensors in host memory, as files hold them: little-endian, row-major. Numbers are converted only when asked. */
+
+import { endianness } from 'node:os';
+import { TristageError } from '../core/errors.ts';
+import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from './half.ts';
+
+export type HostDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+
+export interface HostTensor {
+  dtype: HostDtype;
+  /** Row-major; an empty list is a scalar. */
+  shape: number[];
+  /** Product of shape x size of dtype bytes, little-endian. */
+  bytes: Uint8Array;
+}
+
+/** Bytes of one element. */
+export const DTYPE_BYTES: Readonly<Record<HostDtype, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
+/** True for a name of the dtypes above. */
+export function isHostDtype(name: string): name is HostDtype {
+  return Object.hasOwn(DTYPE_BYTES, name);
+}
+
+/** True for the dtypes that hold fractions. */
+export function isFloatDtype(dtype: HostDtype): boolean {
+  return dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+}
+
+/**
+ * Number of elements of a shape.
+ * @returns undefined when a dimension is not a whole number >= 0 or a product leaves 2^53
+ */
+export function elementCount(shape: readonly number[]): number | undefined {
+  let count = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) return undefined;
+    count *= size;
+    if (!Number.isSafeInteger(count)) return undefined;
+  }
+  return count;
+}
+
+function tensorError(tensor: HostTensor, message: string, expected: string): TristageError {
+  return new TristageError({
+    kind: 'checkpoint',
+    code: 'E_TENSOR',
+    message,
+    found: `${tensor.dtype} [${tensor.shape.join(', ')}], ${tensor.bytes.byteLength} bytes`,
+    expected,
+  });
+}
+
+/** Throws E_TENSOR unless the byte length is that of shape and dtype. */
+export function checkHostTensor(tensor: HostTensor): void {
+  const count = elementCount(tensor.shape);
+  if (!isHostDtype(tensor.dtype)) {
+    throw tensorError(tensor, 'unknown tensor dtype', Object.keys(DTYPE_BYTES).join(' '));
+  }
+  if (count === undefined || count * DTYPE_BYTES[tensor.dtype] !== tensor.bytes.byteLength) {
+    throw tensorError(tensor, 'a tensor does not fit its bytes', 'shape x dtype size = bytes');
+  }
+}
+
+/** The buffer of a tensor from an offset that is a multiple of `size`; copies only when it is not one already. */
+function aligned(bytes: Uint8Array, size: number): { buffer: ArrayBufferLike; offset: number } {
+  if (endianness() !== 'LE') throw new RangeError('tensor files can be read on little-endian machines only');
+  if (bytes.byteOffset % size === 0) return { buffer: bytes.buffer, offset: bytes.byteOffset };
+  return { buffer: bytes.slice().buffer, offset: 0 };
+}
+
+type AnyView =
+  | Float64Array
+  | Float32Array
+  | Uint16Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array;
+
+/** The elements of a tensor in their own width (F16 and BF16 as raw 16-bit words). May share the tensor's memory. */
+function elements(tensor: HostTensor): AnyView {
+  checkHostTensor(tensor);
+  const size = DTYPE_BYTES[tensor.dtype];
+  const { buffer, offset } = aligned(tensor.bytes, size);
+  const count = tensor.bytes.byteLength / size;
+  switch (tensor.dtype) {
+    case 'F64':
+      return new Float64Array(buffer, offset, count);
+    case 'F32':
+      return new Float32Array(buffer, offset, count);
+    case 'F16':
+    case 'BF16':
+      return new Uint16Array(buffer, offset, count);
+    case 'I64':
+      return new BigInt64Array(buffer, offset, count);
+    case 'I32':
+      return new Int32Array(buffer, offset, count);
+    case 'I16':
+      return new Int16Array(buffer, offset, count);
+    case 'I8':
+      return new Int8Array(buffer, offset, count);
+    case 'U8':
+    case 'BOOL':
+      return new Uint8Array(buffer, offset, count);
+  }
+}
+
+/**
+ * The elements as float32, rounded to nearest where the dtype is wider.
+ * For an F32 tensor the result may share the tensor's memory.
+ * @throws TristageError E_TENSOR when bytes and shape disagree
+ */
+export function toFloat32(tensor: HostTensor): Float32Array {
+  const view = elements(tensor);
+  if (view instanceof Float32Array) return view;
+  if (view instanceof Uint16Array) return tensor.dtype === 'F16' ? halfToFloat32(view) : bfloat16ToFloat32(view);
+  if (view instanceof BigInt64Array) return Float32Array.from(view, Number);
+  return Float32Array.from(view);
+}
+
+/**
+ * The elements of an integer or boolean tensor as int32. For an I32 tensor the result may share the tensor's memory.
+ * @throws TristageError E_TENSOR for a float dtype or a value outside int32
+ */
+export function toInt32(tensor: HostTensor): Int32Array {
+  if (isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'whole numbers were expected', 'an integer or BOOL dtype');
+  const view = elements(tensor);
+  if (view instanceof Int32Array) return view;
+  if (!(view instanceof BigInt64Array)) return Int32Array.from(view);
+  return Int32Array.from(view, (value) => {
+    if (value !== BigInt.asIntN(32, value)) throw tensorError(tensor, `value ${value} leaves int32`, '-2^31 .. 2^31-1');
+    return Number(value);
+  });
+}
+
+/** An F32 tensor around an array; the memory is shared. */
+export function fromFloat32(values: Float32Array, shape: readonly number[]): HostTensor {
+  return {
+    dtype: 'F32',
+    shape: [...shape],
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  };
+}
+
+/** An I32 tensor around an array; the memory is shared. */
+export function fromInt32(values: Int32Array, shape: readonly number[]): HostTensor {
+  return {
+    dtype: 'I32',
+    shape: [...shape],
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  };
+}
+
+/**
+ * A tensor in another float dtype, rounded to nearest, ties to even. The same dtype gives the same tensor back.
+ * @param dtype F32, F16 or BF16
+ */
+export function castFloat(tensor: HostTensor, dtype: 'F32' | 'F16' | 'BF16'): HostTensor {
+  if (tensor.dtype === dtype) return tensor;
+  if (!isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'a float tensor was expected', 'F64, F32, F16 or BF16');
+  const values = toFloat32(tensor);
+  if (dtype === 'F32') return fromFloat32(values, tensor.shape);
+  const words = dtype === 'F16' ? float32ToHalf(values) : float32ToBfloat16(values);
+  return { dtype, shape: [...tensor.shape], bytes: new Uint8Array(words.buffer) };
+}
