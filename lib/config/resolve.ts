@@ -1,0 +1,150 @@
+/** From a run file to a checked run: preset and stage defaults applied, environment variables put in, every value with its origin. */
+
+import { type Environment, expandPath } from './environment.ts';
+import { type ConfigIssue, configErrors } from './errors.ts';
+import { issuesOf } from './issues.ts';
+import { type LoadOptions, loadTree } from './load.ts';
+import { COMMON_RULES, type Rule } from './rules.ts';
+import { type RunConfig, runSchema, type SchemaNames, type SourceDeclaration } from './schema.ts';
+import type { TrainableGroup } from './schema-train.ts';
+import {
+  type ConfigNode,
+  describeOrigin,
+  describePath,
+  fromPlain,
+  nearestOrigin,
+  nodeAt,
+  type Origin,
+  overlay,
+  type Path,
+  type Plain,
+  replaceAt,
+  toPlain,
+  withoutNulls,
+} from './tree.ts';
+import { forEachPath } from './walk.ts';
+
+/** What the configuration must know of a stage. */
+export interface StageDefaults {
+  name: string;
+  /** What trains when the file does not say. */
+  trains: readonly TrainableGroup[];
+}
+
+/** Everything that a run file may name, handed in by the caller. */
+export interface Vocabulary {
+  stages: readonly StageDefaults[];
+  sources: readonly SourceDeclaration[];
+  /** Name -> the keys of `model` that the preset fills. */
+  presets: Readonly<Record<string, Plain>>;
+  /** Rules beside the common ones, such as those of stages. */
+  rules?: readonly Rule[];
+}
+
+export interface ResolveOptions extends LoadOptions {
+  vocabulary: Vocabulary;
+  environment?: Environment;
+}
+
+export interface ResolvedConfig {
+  config: RunConfig;
+  /** Where each leaf came from, by dotted path. */
+  origins: ReadonlyMap<string, Origin>;
+}
+
+/** The names that the schema is closed over. */
+export function schemaNames(vocabulary: Vocabulary): SchemaNames {
+  return {
+    stages: vocabulary.stages.map((stage) => stage.name),
+    sources: vocabulary.sources,
+    presets: Object.keys(vocabulary.presets),
+  };
+}
+
+/**
+ * Reads and checks a run file.
+ * @param file YAML file; messages name it as given
+ * @throws TristageError of kind `config` with every fault at once (see configErrors)
+ */
+export function resolveConfig(file: string, options: ResolveOptions): ResolvedConfig {
+  return checkTree(loadTree(file, options), options);
+}
+
+/**
+ * Checks a tree that was read or built.
+ * @throws TristageError of kind `config` with every fault at once
+ */
+export function checkTree(written: ConfigNode, options: ResolveOptions): ResolvedConfig {
+  const { vocabulary } = options;
+  const schema = runSchema(schemaNames(vocabulary));
+  const complete = withStageDefaults(withPreset(withoutNulls(written), vocabulary), vocabulary);
+  const { tree, issues } = withEnvironment(schema, complete, options.environment ?? process.env);
+  const parsed = schema.safeParse(toPlain(tree));
+  if (!parsed.success) issues.push(...issuesOf(schema, tree, parsed.error.issues));
+  else issues.push(...brokenRules(parsed.data, tree, [...COMMON_RULES, ...(vocabulary.rules ?? [])]));
+  if (issues.length > 0 || !parsed.success) throw configErrors(issues.sort(byPlace));
+  return { config: parsed.data, origins: originsOf(parsed.data, tree) };
+}
+
+/** Lays what the file says about the model over what its preset says. */
+function withPreset(tree: ConfigNode, { presets }: Vocabulary): ConfigNode {
+  const named = nodeAt(tree, ['model', 'preset']);
+  const name = named?.kind === 'scalar' ? String(named.value) : '';
+  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  const model = nodeAt(tree, ['model']);
+  if (preset === undefined || model === undefined) return tree;
+  return replaceAt(tree, ['model'], overlay(fromPlain(preset, { kind: 'preset', name }), model));
+}
+
+function withStageDefaults(tree: ConfigNode, { stages }: Vocabulary): ConfigNode {
+  const named = nodeAt(tree, ['stage']);
+  const stage = stages.find(({ name }) => named?.kind === 'scalar' && named.value === name);
+  const train = nodeAt(tree, ['train']);
+  if (stage === undefined || train?.kind !== 'map' || train.entries.has('trainable')) return tree;
+  return replaceAt(tree, ['train', 'trainable'], fromPlain([...stage.trains], { kind: 'preset', name: stage.name }));
+}
+
+type Schema = ReturnType<typeof runSchema>;
+
+function withEnvironment(schema: Schema, start: ConfigNode, environment: Environment) {
+  const issues: ConfigIssue[] = [];
+  let tree = start;
+  forEachPath(schema, toPlain(start), (path, text) => {
+    const node = nodeAt(start, path);
+    if (node === undefined) return;
+    const result = expandPath(text, environment);
+    if ('text' in result) tree = replaceAt(tree, path, { kind: 'scalar', origin: node.origin, value: result.text });
+    else issues.push({ ...result, where: describeOrigin(node.origin) });
+  });
+  return { tree, issues };
+}
+
+function brokenRules(config: RunConfig, tree: ConfigNode, rules: readonly Rule[]): ConfigIssue[] {
+  return rules
+    .flatMap((rule) => rule(config))
+    .map(({ path, ...issue }) => ({
+      ...issue,
+      code: 'E_CONFIG_RULE',
+      where: describeOrigin(nearestOrigin(tree, path)),
+    }));
+}
+
+/** By file, then by line and column as numbers. */
+function byPlace(a: ConfigIssue, b: ConfigIssue): number {
+  return a.where.localeCompare(b.where, 'en', { numeric: true });
+}
+
+function originsOf(config: RunConfig, tree: ConfigNode): Map<string, Origin> {
+  const origins = new Map<string, Origin>();
+  const descend = (value: unknown, path: Path): void => {
+    const scalars = Array.isArray(value) && value.every((item) => typeof item !== 'object');
+    if (typeof value !== 'object' || value === null || scalars) {
+      origins.set(describePath(path), nodeAt(tree, path)?.origin ?? { kind: 'default' });
+      return;
+    }
+    for (const [key, child] of Object.entries(value))
+      descend(child, [...path, Array.isArray(value) ? Number(key) : key]);
+  };
+  descend(config, []);
+  return origins;
+}

@@ -1,0 +1,84 @@
+/** Rules that bind several values of a run together; each has the path that a user would change. */
+
+import type { ConfigIssue } from './errors.ts';
+import type { RunConfig } from './schema.ts';
+import type { Path } from './tree.ts';
+
+/** A broken rule: a fault whose place is the value at `path`. */
+export type RuleIssue = Omit<ConfigIssue, 'where' | 'code'> & { path: Path };
+
+/** A rule gives the faults that it finds. */
+export type Rule = (config: RunConfig) => RuleIssue[];
+
+/** The rules that hold for every run. */
+export const COMMON_RULES: readonly Rule[] = [modelRules, trainRules];
+
+interface Multiple {
+  path: Path;
+  value: number;
+  of: number;
+  what: string;
+}
+
+function multiples(list: readonly Multiple[]): RuleIssue[] {
+  return list
+    .filter(({ value, of }) => value % of !== 0)
+    .map(({ path, value, of, what }) => ({
+      path,
+      message: `${path.join('.')} must be a multiple of ${what}`,
+      found: String(value),
+      expected: `a multiple of ${of}`,
+    }));
+}
+
+function modelRules({ model }: RunConfig): RuleIssue[] {
+  const { vision, llm, join } = model;
+  const issues = multiples([
+    { path: ['model', 'vision', 'imageSize'], value: vision.imageSize, of: vision.patch, what: 'model.vision.patch' },
+    { path: ['model', 'vision', 'width'], value: vision.width, of: vision.heads, what: 'model.vision.heads' },
+    { path: ['model', 'llm', 'width'], value: llm.width, of: 2 * llm.heads, what: 'twice model.llm.heads' },
+    { path: ['model', 'llm', 'heads'], value: llm.heads, of: llm.kvHeads ?? llm.heads, what: 'model.llm.kvHeads' },
+  ]);
+  const patches = (vision.imageSize / vision.patch) ** 2;
+  if (Number.isInteger(patches) && patches % join !== 0) {
+    issues.push({
+      path: ['model', 'join'],
+      message: `the ${patches} patches of an image cannot be joined by ${join}`,
+      found: String(join),
+      expected: `a divisor of ${patches}`,
+    });
+  }
+  return issues;
+}
+
+function trainRules({ model, train }: RunConfig): RuleIssue[] {
+  const micro = train.microBatch ?? train.globalBatch;
+  const issues = multiples([
+    { path: ['train', 'globalBatch'], value: train.globalBatch, of: micro, what: 'train.microBatch' },
+  ]);
+  if (train.schedule.warmupSteps > train.steps) {
+    issues.push({
+      path: ['train', 'schedule', 'warmupSteps'],
+      message: 'the warm-up is longer than the run',
+      found: String(train.schedule.warmupSteps),
+      expected: `at most train.steps, ${train.steps}`,
+    });
+  }
+  if (train.schedule.minLr > train.optimizer.lr) {
+    issues.push({
+      path: ['train', 'schedule', 'minLr'],
+      message: 'the learning rate would end above its peak',
+      found: String(train.schedule.minLr),
+      expected: `at most train.optimizer.lr, ${train.optimizer.lr}`,
+    });
+  }
+  if (train.trainable?.includes('lora') && model.lora === undefined) {
+    issues.push({
+      path: ['train', 'trainable'],
+      message: 'lora is to train, but the model has no adapters',
+      found: 'lora',
+      expected: 'model.lora with rank and alpha, or no lora here',
+    });
+  }
+  return issues;
+}

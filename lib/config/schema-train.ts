@@ -1,0 +1,84 @@
+/** The part of the schema that says how the model is trained. */
+
+import { z } from 'zod';
+import { count } from './schema-model.ts';
+
+/** Groups of parameters that a run may train. */
+export const TRAINABLE_GROUPS = ['vision', 'projector', 'lora', 'llm'] as const;
+export type TrainableGroup = (typeof TRAINABLE_GROUPS)[number];
+
+const rate = z.number().min(0).max(1);
+
+const optimizer = z
+  .strictObject({
+    name: z.literal('adamw').default('adamw').describe('AdamW with decoupled weight decay.'),
+    lr: z.number().positive().max(1).describe('Peak learning rate.'),
+    weightDecay: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.05)
+      .describe('Decoupled decay of matrices; vectors never decay. Default: the released stage 3.'),
+    betas: z
+      .tuple([rate.max(0.99999), rate.max(0.99999)])
+      .default([0.9, 0.999])
+      .describe('Decay rates of the two moments.'),
+    eps: z.number().positive().max(1).default(1e-8).describe('Added to the root of the second moment.'),
+  })
+  .describe('How gradients become updates.');
+
+const schedule = z
+  .strictObject({
+    name: z
+      .literal('linear-warmup-cosine')
+      .default('linear-warmup-cosine')
+      .describe('Linear warm-up, then a half cosine over all steps.'),
+    warmupSteps: z.int().min(0).max(10_000_000).default(0).describe('Steps of linear warm-up.'),
+    warmupLr: rate.default(1e-6).describe('Learning rate at step 0 of the warm-up.'),
+    minLr: rate.default(0).describe('Learning rate at the end.'),
+  })
+  .describe('The learning rate of each step.');
+
+const checkpoint = z
+  .strictObject({
+    everySteps: count(10_000_000)
+      .default(1000)
+      .describe('A checkpoint is written after every so many steps, and after the last.'),
+    keep: count(1000).default(3).describe('How many checkpoints stay; older ones are removed.'),
+  })
+  .describe('When checkpoints are written.');
+
+/** Schema of `train`. */
+export const trainSchema = z
+  .strictObject({
+    trainable: z
+      .array(z.enum(TRAINABLE_GROUPS))
+      .min(1)
+      .optional()
+      .describe('Groups of parameters that this run trains, within what its stage allows. Default: the stage’s own.'),
+    steps: count(100_000_000).describe('Updates of the parameters.'),
+    globalBatch: count(1_000_000).describe('Examples of one update.'),
+    microBatch: count(100_000)
+      .optional()
+      .describe('Examples that pass through the model at once; divides globalBatch. Default: globalBatch.'),
+    seed: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .default(42)
+      .describe('Seeds initial weights, the order of the data and dropout.'),
+    optimizer,
+    schedule: schedule.prefault({}),
+    clip: z
+      .number()
+      .positive()
+      .max(1e6)
+      .optional()
+      .describe('Largest norm of all gradients together; longer gradients are shortened to it. Default: no clipping.'),
+    recompute: z
+      .boolean()
+      .default(false)
+      .describe('Whether blocks are computed again in the backward pass instead of keeping their activations.'),
+    checkpoint: checkpoint.prefault({}),
+  })
+  .describe('How it is trained.');

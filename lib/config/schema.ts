@@ -1,0 +1,116 @@
+/**
+ * The schema of a run file: every key with its type, range, default and meaning. It is closed over the names of stages,
+ * sources and presets that the caller hands in, so that a user's own source is checked like a built-in one.
+ */
+
+import { z } from 'zod';
+import { modelSchema, path } from './schema-model.ts';
+import { trainSchema } from './schema-train.ts';
+
+/** What the schema must know of a source. */
+export interface SourceDeclaration {
+  name: string;
+  /** Tasks that its samples can have. */
+  tasks: readonly string[];
+  /** Its own options. A field that is a file or folder carries `.meta({ path: true })`. */
+  options: z.ZodObject;
+}
+
+/** What the schema is closed over. */
+export interface SchemaNames {
+  stages: readonly string[];
+  sources: readonly SourceDeclaration[];
+  presets: readonly string[];
+}
+
+/** One line of `data.mixture.sources`, with the options of its source. */
+export interface SourceConfig {
+  source: string;
+  root: string;
+  task?: string | undefined;
+  rate: number;
+  [option: string]: unknown;
+}
+
+const engine = z
+  .strictObject({
+    backend: z
+      .enum(['auto', 'torch', 'tensorflow'])
+      .default('auto')
+      .describe('What computes. auto: the first of torch, tensorflow that works; a named one never falls back.'),
+    device: z
+      .enum(['auto', 'cpu', 'cuda'])
+      .default('auto')
+      .describe('Where it computes. auto: cuda where there is one.'),
+    precision: z.enum(['float32']).default('float32').describe('Number format of activations.'),
+    threads: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe('CPU threads of the engine. Default: the physical share of this process.'),
+  })
+  .describe('Which engine computes, and where.');
+
+function sourceLine(source: SourceDeclaration): z.ZodObject {
+  const [first, ...rest] = source.tasks;
+  const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');
+  return z.strictObject({
+    source: z.literal(source.name).describe('Name of the source.'),
+    root: path('Folder of the source’s files.'),
+    task: source.tasks.length > 1 ? task : task.default(first ?? ''),
+    rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
+    ...source.options.shape,
+  });
+}
+
+/**
+ * The schema of a complete run: after `extends`, `--set`, preset and stage have been laid over one another.
+ * @param names stages, sources and presets that may be named
+ */
+export function runSchema(names: SchemaNames) {
+  const lines = names.sources.map(sourceLine) as unknown as [z.ZodObject, ...z.ZodObject[]];
+  const source = z.discriminatedUnion('source', lines) as unknown as z.ZodType<SourceConfig>;
+  return z
+    .strictObject({
+      $schema: z.string().optional().describe('Where editors find the JSON Schema; has no other effect.'),
+      version: z.literal(1).describe('Version of this format.'),
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+        .describe('Name of the run: letters, digits, dots, hyphens, underscores.'),
+      stage: z
+        .enum(names.stages)
+        .describe('Which stage this is: it says what may train and which kinds of source are allowed.'),
+      engine: engine.prefault({}),
+      model: modelSchema(names.presets),
+      init: z
+        .strictObject({ from: path('Run folder or checkpoint whose weights this run starts from.') })
+        .optional()
+        .describe('Start from another run.'),
+      data: z
+        .strictObject({
+          mixture: z
+            .strictObject({
+              sources: z.array(source).min(1).max(1000).describe('The sources, drawn sample by sample at their rates.'),
+            })
+            .describe('Which samples are drawn, how often.'),
+          transform: z
+            .enum(['pillow-bicubic', 'sharp-cubic'])
+            .default('pillow-bicubic')
+            .describe('How photos are brought to imageSize: exactly as Pillow does, or by sharp.'),
+          maxTokens: z
+            .int()
+            .min(8)
+            .max(1_000_000)
+            .default(512)
+            .describe('Longest example in tokens, visual ones included; longer texts are cut.'),
+        })
+        .describe('What it is trained on.'),
+      train: trainSchema,
+    })
+    .describe('A tristage run.');
+}
+
+/** A complete, checked run. */
+export type RunConfig = z.output<ReturnType<typeof runSchema>>;
