@@ -42,7 +42,8 @@ export function planSplice(request: {
     }
     const used = Math.ceil(slot / tokensPerImage);
     const owned = imagesPerRow?.[b] ?? used;
-    if (used > owned) throw slotsError(`row ${b}`, `${slot} slots`, `at most ${owned} images of ${tokensPerImage} tokens`);
+    if (used > owned)
+      throw slotsError(`row ${b}`, `${slot} slots`, `at most ${owned} images of ${tokensPerImage} tokens`);
     firstImage += owned;
     slots += slot;
   }

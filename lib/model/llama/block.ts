@@ -7,10 +7,7 @@ import type { LlamaBlockParams, LoraParams } from '../params.ts';
 import type { RopeTables } from './rope.ts';
 
 /** Keys and values of one layer, rotated already: f32[B, K, S, Dh] each. */
-export interface KeyValues {
-  k: Tensor;
-  v: Tensor;
-}
+export type KeyValues = { k: Tensor; v: Tensor };
 
 /** What every block of one forward shares. */
 export interface BlockContext {

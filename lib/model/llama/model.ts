@@ -7,7 +7,7 @@ import type { Trace } from '../trace.ts';
 import { type BlockContext, type KeyValues, llamaBlock } from './block.ts';
 
 /** Keys and values of every layer. */
-export type KeyValueCache = readonly KeyValues[];
+export type KeyValueCache = KeyValues[];
 
 /**
  * Rows of the embedding matrix.
