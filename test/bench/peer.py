@@ -1,0 +1,48 @@
+"""Shared by the PyTorch counterparts of `tristage bench`: reading weights, and a line protocol on stdin and stdout.
+
+The parent sends one JSON command per line and gets one JSON answer per line, so that both sides take turns (ABAB) on the
+same machine. Only the standard library, numpy and torch are needed.
+"""
+import json
+import mmap
+import resource
+import sys
+
+import torch
+
+DTYPES = {"F32": torch.float32, "I32": torch.int32, "I64": torch.int64, "U8": torch.uint8}
+
+
+def read_safetensors(path):
+    """name -> tensor, for the few dtypes the benchmark writes."""
+    tensors = {}
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            raw = bytearray(data[8 + length + begin : 8 + length + end])
+            tensors[name] = torch.frombuffer(raw, dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        data.close()
+    return tensors
+
+
+def peak_bytes():
+    """Most resident memory this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def serve(handlers):
+    """Answers commands until stdin ends. A command is {"do": name, ...}; its handler's result is sent back."""
+    for line in sys.stdin:
+        command = json.loads(line)
+        result = handlers[command.pop("do")](**command)
+        print(json.dumps(result), flush=True)
+
+
+def describe():
+    """What ran, for the benchmark's report."""
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "python": sys.version.split()[0]}

@@ -1,0 +1,139 @@
+"""A MiniGPT-v2 training step in plain PyTorch: the yardstick of `tristage bench step`.
+
+Usage: step.py CONFIG.json WEIGHTS.safetensors, then commands on stdin (see peer.py). The mathematics is that of the
+reference recipe: vision without gradient, four tokens joined, LoRA on the attention projections, all logits, AdamW.
+Every operation is the best public one that this torch version has (fused scaled_dot_product_attention from 2.0 on).
+"""
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+import peer
+
+HAS_SDPA = hasattr(F, "scaled_dot_product_attention")
+
+
+def attend(q, k, v, causal):
+    """q, k, v [B, H, T, D] -> [B, H, T, D]"""
+    if HAS_SDPA:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    scores = (q * (q.shape[-1] ** -0.5)) @ k.transpose(-1, -2)
+    if causal:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(hidden, float("-inf"))
+    return scores.softmax(-1) @ v
+
+
+def rms_norm(x, weight, eps):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+def rotate(x, cos, sin):
+    half = x.shape[-1] // 2
+    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
+    return x * cos + turned * sin
+
+
+class Model:
+    def __init__(self, config, weights, tokens):
+        self.c = config
+        self.w = weights
+        self.trained = [n for n in weights if ".lora_" in n or n.startswith("llama_proj.")]
+        for name in self.trained:
+            weights[name].requires_grad_(True)
+        head = config["llama"]["width"] // config["llama"]["heads"]
+        turns = config["llama"]["ropeBase"] ** (-torch.arange(0, head, 2, dtype=torch.float32) / head)
+        angles = torch.arange(tokens, dtype=torch.float32)[:, None] * turns[None]
+        angles = torch.cat((angles, angles), dim=-1)
+        self.cos, self.sin = angles.cos(), angles.sin()
+
+    @torch.no_grad()
+    def vision(self, pixels):
+        """pixels f32 [B, 3, S, S] -> [B, P, D]"""
+        w, v = self.w, self.c["vision"]
+        p = "visual_encoder."
+        x = F.conv2d(pixels, w[p + "patch_embed.proj.weight"], w[p + "patch_embed.proj.bias"], stride=v["patch"])
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat((w[p + "cls_token"].expand(x.shape[0], -1, -1), x), dim=1) + w[p + "pos_embed"]
+        size = (v["width"],)
+        for i in range(v["depth"]):
+            b = f"{p}blocks.{i}."
+            h = F.layer_norm(x, size, w[b + "norm1.weight"], w[b + "norm1.bias"], v["eps"])
+            bias = torch.cat((w[b + "attn.q_bias"], torch.zeros(size), w[b + "attn.v_bias"]))
+            qkv = F.linear(h, w[b + "attn.qkv.weight"], bias)
+            q, k, val = qkv.view(*x.shape[:2], 3, v["heads"], -1).permute(2, 0, 3, 1, 4)
+            o = attend(q, k, val, False).transpose(1, 2).reshape(x.shape)
+            x = x + F.linear(o, w[b + "attn.proj.weight"], w[b + "attn.proj.bias"])
+            h = F.layer_norm(x, size, w[b + "norm2.weight"], w[b + "norm2.bias"], v["eps"])
+            h = F.gelu(F.linear(h, w[b + "mlp.fc1.weight"], w[b + "mlp.fc1.bias"]))
+            x = x + F.linear(h, w[b + "mlp.fc2.weight"], w[b + "mlp.fc2.bias"])
+        x = F.layer_norm(x, size, w["ln_vision.weight"], w["ln_vision.bias"], v["lnEps"])
+        return x[:, 1:]
+
+    def project(self, x, name):
+        base = F.linear(x, self.w[name + ".weight"])
+        if name + ".lora_A.weight" not in self.w:
+            return base
+        low = F.linear(F.linear(x, self.w[name + ".lora_A.weight"]), self.w[name + ".lora_B.weight"])
+        return base + low * (self.c["lora"]["alpha"] / self.c["lora"]["rank"])
+
+    def llama(self, x):
+        w, c = self.w, self.c["llama"]
+        batch, tokens, width = x.shape
+        shape = (batch, tokens, c["heads"], width // c["heads"])
+        for i in range(c["layers"]):
+            b = f"llama_model.model.layers.{i}."
+            h = rms_norm(x, w[b + "input_layernorm.weight"], c["rmsEps"])
+            q, k, v = (self.project(h, f"{b}self_attn.{n}_proj").view(shape).transpose(1, 2) for n in "qkv")
+            o = attend(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v, True)
+            x = x + self.project(o.transpose(1, 2).reshape(x.shape), b + "self_attn.o_proj")
+            h = rms_norm(x, w[b + "post_attention_layernorm.weight"], c["rmsEps"])
+            h = F.silu(self.project(h, b + "mlp.gate_proj")) * self.project(h, b + "mlp.up_proj")
+            x = x + self.project(h, b + "mlp.down_proj")
+        return F.linear(rms_norm(x, w["llama_model.model.norm.weight"], c["rmsEps"]), w["llama_model.lm_head.weight"])
+
+    def loss(self, pixels, tokens, labels):
+        """tokens [B, T], the image slots being the run of negative ids; labels [B, T]."""
+        w = self.w
+        image = self.vision(pixels)
+        image = image.reshape(image.shape[0], -1, image.shape[-1] * self.c["join"])
+        image = F.linear(image, w["llama_proj.weight"], w["llama_proj.bias"])
+        x = F.embedding(tokens.clamp(min=0), w["llama_model.model.embed_tokens.weight"])
+        start = int((tokens[0] < 0).nonzero()[0])
+        x = torch.cat((x[:, :start], image, x[:, start + image.shape[1] :]), dim=1)
+        logits = self.llama(x)
+        flat = logits[:, :-1].reshape(-1, logits.shape[-1])
+        return F.cross_entropy(flat, labels[:, 1:].reshape(-1).long(), ignore_index=-100)
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        config = json.load(file)
+    torch.set_num_threads(config["threads"])
+    tensors = peer.read_safetensors(sys.argv[2])
+    batch = [tensors.pop(n) for n in ("batch.pixels", "batch.tokens", "batch.labels")]
+    model = Model(config["model"], tensors, batch[1].shape[1])
+    trained = [tensors[n] for n in model.trained]
+    options = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {"foreach": True}
+    optimizer = torch.optim.AdamW(trained, lr=config["lr"], betas=(0.9, 0.999), weight_decay=0.05, **options)
+
+    def steps(count):
+        seconds, losses = [], []
+        for _ in range(count):
+            start = time.perf_counter()
+            loss = model.loss(*batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            seconds.append(time.perf_counter() - start)
+        return {"seconds": seconds, "losses": losses}
+
+    peer.serve({"steps": steps, "describe": peer.describe, "peak": lambda: {"bytes": peer.peak_bytes()}})
+
+
+if __name__ == "__main__":
+    main()
