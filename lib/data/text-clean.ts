@@ -1,0 +1,39 @@
+/**
+ * The cleaning of captions, expressions and short answers (`blip_caption` in LAVIS and MiniGPT-v2), with Python's idea of
+ * white space, so that cleaned texts agree with those that released weights were trained on.
+ */
+
+/** The characters that Python's `\s` and `str.split()` take for white space; JavaScript's `\s` is another set. */
+const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const SPACE_RUN = new RegExp(`[${SPACE}]{2,}`, 'g');
+const SPACES = new RegExp(`[${SPACE}]+`);
+const ENDS = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, 'g');
+const DROPPED = /[.!"()*#:;~]/g;
+
+export interface CleanOptions {
+  /** Put before the cleaned text. */
+  prompt?: string;
+  /** Words that are kept; words are separated by single spaces. Default 50. */
+  maxWords?: number;
+}
+
+/**
+ * Lower-cases, turns `. ! " ( ) * # : ; ~` into spaces, joins runs of white space, strips, and keeps the first words.
+ * `? , ' - / & %` and digits stay, so `3.5` becomes `3 5`.
+ */
+export function cleanText(text: string, options: CleanOptions = {}): string {
+  const { prompt = '', maxWords = 50 } = options;
+  const spaced = text.toLowerCase().replace(DROPPED, ' ').replace(SPACE_RUN, ' ');
+  const stripped = spaced.replace(/\n+$/, '').replace(/^ +| +$/g, '');
+  return prompt + stripped.split(' ').slice(0, maxWords).join(' ');
+}
+
+/** Python's `str.split()`: words between runs of white space, no empty ones. */
+export function splitWords(text: string): string[] {
+  return text.split(SPACES).filter((word) => word !== '');
+}
+
+/** Python's `str.strip()`. */
+export function stripText(text: string): string {
+  return text.replace(ENDS, '');
+}
