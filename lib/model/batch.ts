@@ -55,12 +55,12 @@ export interface DeviceBatch {
  */
 export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch {
   const { shape, attentionMask: mask, blocks, imagesPerRow } = batch;
-  const { vision, llama } = config;
+  const { vision, llm } = config;
   const [, T] = shape;
   checkLengths(batch);
   const pixels = batch.pixels === undefined || batch.pixels.length === 0 ? undefined : batch.pixels;
   const images = pixels === undefined ? 0 : countImages(pixels, vision.imageSize);
-  const { vocabulary } = llama;
+  const { vocabulary } = llm;
   const { tokenIds } = batch;
   const plan = planSplice({
     tokenIds,
@@ -80,7 +80,7 @@ export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch
     ...(plan.sources === undefined || pixels === undefined
       ? {}
       : { pixels: normalisedPixels(pixels, vision.imageSize) }),
-    rope: ropeTables({ positions, rows: positions.length / T, headWidth: headWidth(llama), base: llama.ropeBase }),
+    rope: ropeTables({ positions, rows: positions.length / T, headWidth: headWidth(llm), base: llm.ropeBase }),
     ...(bias === undefined ? {} : { bias }),
     rows: tf.tensor1d(supervised.rows, 'int32'),
     labels: tf.tensor1d(supervised.labels, 'int32'),

@@ -51,7 +51,8 @@ export interface ModelConfig {
   vision: VisionConfig;
   /** How many neighbouring visual tokens are joined into one language token. */
   join: number;
-  llama: LlamaConfig;
+  /** The language model. */
+  llm: LlamaConfig;
   /** Absent: no adapters. */
   lora?: LoraConfig;
 }
@@ -81,13 +82,13 @@ export function loraScaling(lora: LoraConfig): number {
  * @throws TristageError `E_MODEL_CONFIG` naming the setting
  */
 export function checkModelConfig(config: ModelConfig): void {
-  const { vision, llama, lora } = config;
+  const { vision, llm, lora } = config;
   requireMultiple('vision.imageSize', vision.imageSize, 'vision.patch', vision.patch);
   requireMultiple('vision.width', vision.width, 'vision.heads', vision.heads);
   requireMultiple('vision patches', gridSide(vision) ** 2, 'join', config.join);
-  requireMultiple('llama.width', llama.width, 'llama.heads', llama.heads);
-  requireMultiple('llama.heads', llama.heads, 'llama.kvHeads', llama.kvHeads);
-  requireMultiple('llama head width', headWidth(llama), 'the two halves of a rotation', 2);
+  requireMultiple('llm.width', llm.width, 'llm.heads', llm.heads);
+  requireMultiple('llm.heads', llm.heads, 'llm.kvHeads', llm.kvHeads);
+  requireMultiple('llm head width', headWidth(llm), 'the two halves of a rotation', 2);
   if (lora === undefined) return;
   if (!(Number.isInteger(lora.rank) && lora.rank > 0)) {
     throw configError('lora.rank', String(lora.rank), 'a positive integer');

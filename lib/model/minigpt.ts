@@ -11,6 +11,7 @@ import { embedTokens, llamaHidden, llamaLogits } from './llama/model.ts';
 import type { LoraDropout } from './lora.ts';
 import { type ModelParams, modelParams } from './params.ts';
 import { joinNeighbours, project } from './projector.ts';
+import { modelShapes } from './shapes.ts';
 import { splice } from './splice.ts';
 import { createParams, disposeParams, type ParamStore, type WeightSource } from './store.ts';
 import type { Trace } from './trace.ts';
@@ -49,7 +50,7 @@ export function createMiniGpt(request: {
 }): MiniGpt {
   const { config, source = () => undefined, trainable, seed } = request;
   checkModelConfig(config);
-  const store = createParams({ config, source, trainable, seed });
+  const store = createParams({ shapes: modelShapes(config), source, trainable, seed });
   return { config, store, params: modelParams(store, config) };
 }
 
@@ -103,7 +104,7 @@ export function inputEmbeddings(model: MiniGpt, batch: DeviceBatch, trace?: Trac
 export function blockContext(model: MiniGpt, batch: DeviceBatch, options: ForwardOptions = {}): BlockContext {
   const { rope, bias } = batch;
   const lora = options.withoutAdapters === true ? undefined : model.params.lora;
-  return { config: model.config.llama, rope, bias, lora, dropout: options.dropout };
+  return { config: model.config.llm, rope, bias, lora, dropout: options.dropout };
 }
 
 /**

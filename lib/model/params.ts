@@ -1,6 +1,14 @@
 /** Typed trees over a store of weights: what the forward reads. They own nothing; the store does. */
 import type { Tensor } from '../engine/tf.ts';
-import { LORA_TARGETS, type LoraTarget, loraScaling, type ModelConfig } from './config.ts';
+import {
+  type LlamaConfig,
+  LORA_TARGETS,
+  type LoraConfig,
+  type LoraTarget,
+  loraScaling,
+  type ModelConfig,
+  type VisionConfig,
+} from './config.ts';
 import { LLAMA_PREFIX, LN_VISION_PREFIX, POS_EMBED, PROJECTOR_PREFIX, VISION_PREFIX } from './shapes.ts';
 import { keysError, type ParamStore } from './store.ts';
 
@@ -76,7 +84,7 @@ function affine(get: (name: string) => Tensor, path: string): Affine {
 }
 
 /** @returns the tree of the EVA ViT and `ln_vision` over a store; owns nothing */
-export function visionParams(store: ParamStore, config: ModelConfig['vision']): VisionParams {
+export function visionParams(store: ParamStore, config: VisionConfig): VisionParams {
   const get = reader(store);
   return {
     cls: get(`${VISION_PREFIX}cls_token`),
@@ -111,7 +119,7 @@ export function targetPath(layer: number, target: LoraTarget): string {
 }
 
 /** @returns the tree of LLaMA over a store; owns nothing */
-export function llamaParams(store: ParamStore, config: ModelConfig['llama']): LlamaParams {
+export function llamaParams(store: ParamStore, config: LlamaConfig): LlamaParams {
   const get = reader(store);
   const embedTokens = get(`${LLAMA_PREFIX}model.embed_tokens.weight`);
   return {
@@ -128,29 +136,27 @@ export function llamaParams(store: ParamStore, config: ModelConfig['llama']): Ll
   };
 }
 
-/** @returns the adapters over a store; owns nothing */
-export function loraParams(store: ParamStore, config: ModelConfig): LoraParams | undefined {
-  const { lora, llama } = config;
-  if (lora === undefined) return undefined;
+/** @returns the adapters of a language model of `layers` layers over a store; owns nothing */
+export function loraParams(store: ParamStore, lora: LoraConfig, layers: number): LoraParams {
   const get = reader(store);
-  const layers = Array.from({ length: llama.layers }, (_, layer) => {
-    const pairs: Partial<Record<LoraTarget, LoraPair>> = {};
+  const pairs = Array.from({ length: layers }, (_, layer) => {
+    const ofLayer: Partial<Record<LoraTarget, LoraPair>> = {};
     for (const target of lora.targets) {
       const path = targetPath(layer, target);
-      pairs[target] = { a: get(`${path}.lora_A.weight`), b: get(`${path}.lora_B.weight`) };
+      ofLayer[target] = { a: get(`${path}.lora_A.weight`), b: get(`${path}.lora_B.weight`) };
     }
-    return pairs;
+    return ofLayer;
   });
-  return { scaling: loraScaling(lora), layers };
+  return { scaling: loraScaling(lora), layers: pairs };
 }
 
 /** @returns the trees of a whole model over a store; owns nothing */
 export function modelParams(store: ParamStore, config: ModelConfig): ModelParams {
-  const lora = loraParams(store, config);
+  const { lora, llm } = config;
   return {
     vision: visionParams(store, config.vision),
     projector: projectorParams(store),
-    llama: llamaParams(store, config.llama),
-    ...(lora === undefined ? {} : { lora }),
+    llama: llamaParams(store, config.llm),
+    ...(lora === undefined ? {} : { lora: loraParams(store, lora, llm.layers) }),
   };
 }

@@ -10,7 +10,7 @@ const PRESETS: Readonly<Record<string, ModelConfig>> = {
   'minigptv2-7b': {
     vision: { imageSize: 448, patch: 14, width: 1408, depth: 39, heads: 16, mlpHidden: 6144, ...EVA_EPS },
     join: 4,
-    llama: {
+    llm: {
       vocabulary: 32000,
       width: 4096,
       mlpHidden: 11008,
@@ -27,7 +27,7 @@ const PRESETS: Readonly<Record<string, ModelConfig>> = {
   mid: {
     vision: { imageSize: 224, patch: 14, width: 384, depth: 12, heads: 6, mlpHidden: 1536, ...EVA_EPS },
     join: 4,
-    llama: {
+    llm: {
       vocabulary: 32000,
       width: 768,
       mlpHidden: 2048,
@@ -44,7 +44,7 @@ const PRESETS: Readonly<Record<string, ModelConfig>> = {
   tiny: {
     vision: { imageSize: 112, patch: 14, width: 192, depth: 4, heads: 3, mlpHidden: 768, ...EVA_EPS },
     join: 4,
-    llama: {
+    llm: {
       vocabulary: 32000,
       width: 192,
       mlpHidden: 512,

@@ -53,8 +53,8 @@ export function visionShapes(config: VisionConfig): ShapeTable {
 export function projectorShapes(config: ModelConfig): ShapeTable {
   const inputs = config.join * config.vision.width;
   return new Map<string, readonly number[]>([
-    [`${PROJECTOR_PREFIX}weight`, [config.llama.width, inputs]],
-    [`${PROJECTOR_PREFIX}bias`, [config.llama.width]],
+    [`${PROJECTOR_PREFIX}weight`, [config.llm.width, inputs]],
+    [`${PROJECTOR_PREFIX}bias`, [config.llm.width]],
   ]);
 }
 
@@ -109,8 +109,8 @@ export function modelShapes(config: ModelConfig): ShapeTable {
   return new Map([
     ...visionShapes(config.vision),
     ...projectorShapes(config),
-    ...llamaShapes(config.llama),
-    ...(config.lora === undefined ? [] : loraShapes(config.llama, config.lora)),
+    ...llamaShapes(config.llm),
+    ...(config.lora === undefined ? [] : loraShapes(config.llm, config.lora)),
   ]);
 }
 

@@ -1,10 +1,9 @@
 /** Weights on the device: a flat store under published names. */
 import { TristageError } from '../core/errors.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
-import { gridSide, type ModelConfig } from './config.ts';
 import { initialValues } from './init.ts';
-import { modelShapes, POS_EMBED, type ShapeTable } from './shapes.ts';
-import { resizePosEmbed } from './vision/pos-embed.ts';
+import { POS_EMBED, type ShapeTable } from './shapes.ts';
+import { posEmbedGrid, resizePosEmbed } from './vision/pos-embed.ts';
 
 /** In-memory published name -> weight. A `tf.Variable` may train; any other tensor is frozen. */
 export type ParamStore = ReadonlyMap<string, Tensor>;
@@ -19,26 +18,23 @@ export interface HostWeight {
 export type WeightSource = (name: string) => HostWeight | undefined;
 
 /**
- * Creates every weight of a model on the engine: from the source where it has one, else at random.
- * A position embedding of another square grid is brought to the model's grid.
- * @param request `trainable` says which names become variables; `shapes` restricts the table (default: the whole model)
+ * Creates every weight of a table on the engine: from the source where it has one, else at random.
+ * A position embedding of another square grid is brought to the table's grid.
+ * @param request `trainable` says which names become variables
  * @throws TristageError `E_WEIGHT_SHAPE` naming the key when a loaded weight does not fit; nothing stays allocated then
  */
 export function createParams(request: {
-  config: ModelConfig;
+  shapes: ShapeTable;
   source: WeightSource;
   trainable: (name: string) => boolean;
   seed: number;
-  shapes?: ShapeTable;
 }): ParamStore {
-  const { config, source, trainable, seed } = request;
-  const shapes = request.shapes ?? modelShapes(config);
+  const { shapes, source, trainable, seed } = request;
   const store = new Map<string, Tensor>();
   try {
     for (const [name, shape] of shapes) {
       const loaded = source(name);
-      const values =
-        loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded, config });
+      const values = loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded });
       store.set(name, createParam({ values, shape, trainable: trainable(name) }));
     }
   } catch (error) {
@@ -57,16 +53,11 @@ export function createParam(request: { values: Float32Array; shape: readonly num
   return variable;
 }
 
-function fitted(request: {
-  name: string;
-  shape: readonly number[];
-  loaded: HostWeight;
-  config: ModelConfig;
-}): Float32Array {
-  const { name, shape, loaded, config } = request;
-  const width = config.vision.width;
+function fitted(request: { name: string; shape: readonly number[]; loaded: HostWeight }): Float32Array {
+  const { name, shape, loaded } = request;
+  const [, tokens = 0, width = 0] = shape;
   if (name === POS_EMBED && loaded.shape.length === 3 && loaded.shape[2] === width) {
-    return resizePosEmbed({ values: loaded.values, width, grid: gridSide(config.vision) });
+    return resizePosEmbed({ values: loaded.values, width, grid: posEmbedGrid(tokens) });
   }
   if (!sameShape(shape, loaded.shape)) throw shapeError(name, loaded.shape, shape);
   return loaded.values;
