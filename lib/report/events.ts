@@ -1,0 +1,86 @@
+/** events.jsonl: one JSON object a line, in the order in which things happened. The file is the record of a run's training. */
+
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { writeFileAtomic } from '../core/atomic.ts';
+import { TristageError } from '../core/errors.ts';
+
+/** Loss of the examples of one task within a step. */
+export interface TaskLoss {
+  /** Mean over supervised tokens, in nats. */
+  loss: number;
+  /** Supervised tokens. */
+  tokens: number;
+}
+
+/** One update of the parameters. */
+export interface StepEvent {
+  event: 'step';
+  /** Updates done, this one included: the first is 1. */
+  step: number;
+  /** Mean over the supervised tokens of the global batch, in nats. */
+  loss: number;
+  lr: number;
+  /** Norm of all gradients together before clipping. */
+  gradNorm: number;
+  tasks: Readonly<Record<string, TaskLoss>>;
+  /** Supervised tokens. */
+  tokens: number;
+  samplesPerSecond: number;
+  /** Share of the step's time that went into waiting for data. */
+  dataWait: number;
+  /** Wall time of the step. */
+  seconds: number;
+}
+
+export type RunEvent =
+  | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
+  | StepEvent
+  | { event: 'checkpoint'; step: number; path: string; seconds: number }
+  | { event: 'interrupted'; step: number }
+  | { event: 'end'; step: number; seconds: number };
+
+/** Receives events; `close` ends the file. */
+export interface EventLog {
+  write(event: RunEvent): void;
+  close(): void;
+}
+
+/**
+ * Opens the event file of a run. Steps after `resumeFrom` are dropped: they happened after the checkpoint that the run goes on
+ * from, and will happen again.
+ * @param path events.jsonl
+ * @param resumeFrom the step of the checkpoint; 0 starts the file anew
+ */
+export async function openEventLog(path: string, resumeFrom: number): Promise<EventLog> {
+  const kept = existsSync(path) && resumeFrom > 0 ? readEvents(path).filter(({ step }) => step <= resumeFrom) : [];
+  await writeFileAtomic(path, kept.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  const file = openSync(path, 'a');
+  return {
+    write: (event) => void writeSync(file, `${JSON.stringify({ ...event, time: new Date().toISOString() })}\n`),
+    close: () => closeSync(file),
+  };
+}
+
+/**
+ * The events of a run. A last line without newline was cut by a crash and is left out.
+ * @throws TristageError E_EVENTS for a whole line that is not an event
+ */
+export function readEvents(path: string): RunEvent[] {
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line, index) => {
+    try {
+      const event = JSON.parse(line) as RunEvent;
+      if (typeof event.event === 'string' && Number.isInteger(event.step)) return event;
+    } catch {
+      // Falls through to the one error below.
+    }
+    throw new TristageError({
+      kind: 'failure',
+      code: 'E_EVENTS',
+      message: 'this line is not an event',
+      where: `${path}:${index + 1}`,
+      found: line.slice(0, 80),
+      expected: 'a JSON object with event and step',
+    });
+  });
+}

@@ -1,0 +1,87 @@
+/** The loop over steps: data, update, hooks. It knows neither model nor files; whoever assembles a run injects both. */
+
+/** What one update reports. */
+export interface UpdateReport {
+  /** Mean over the supervised tokens of the global batch, in nats. */
+  loss: number;
+  lr: number;
+  /** Norm of all gradients together before clipping. */
+  gradNorm: number;
+  /** Loss and supervised tokens by task. */
+  tasks: Readonly<Record<string, { loss: number; tokens: number }>>;
+  /** Supervised tokens of the global batch. */
+  tokens: number;
+}
+
+/** One finished step, with its times. */
+export interface StepRecord extends UpdateReport {
+  /** Updates done, this one included: the first is 1. */
+  step: number;
+  /** Wall time of the step. */
+  seconds: number;
+  /** Part of it that went into waiting for data. */
+  waitSeconds: number;
+}
+
+export interface LoopRequest<Data> {
+  /** Updates already done. */
+  from: number;
+  /** Updates in all. */
+  to: number;
+  /** The data of the update with this index (0 is the first); a pure function of the index. */
+  data: (index: number) => Promise<Data>;
+  /** Does the update with this index. */
+  update: (index: number, data: Data) => Promise<UpdateReport> | UpdateReport;
+  /** Called after each update. */
+  onStep: (record: StepRecord) => void;
+  /** Saves everything after so many updates. */
+  save: (step: number) => Promise<void>;
+  /** Saved after every so many updates, and after the last. */
+  saveEvery: number;
+  /** When it fires, the step under way ends, its state is saved, and the loop returns. */
+  signal?: AbortSignal;
+}
+
+export interface LoopResult {
+  /** Updates done. */
+  step: number;
+  interrupted: boolean;
+}
+
+/**
+ * Runs updates `from` to `to`. The data of the next step is prepared while the current one computes.
+ * @throws what data, update or hooks throw; nothing is saved then
+ */
+export async function runLoop<Data>(request: LoopRequest<Data>): Promise<LoopResult> {
+  const { from, to, data, update, onStep, save, saveEvery, signal } = request;
+  let pending = from < to ? prepare(data, from) : undefined;
+  let saved = from;
+  let done = from;
+  while (pending !== undefined && signal?.aborted !== true) {
+    const start = performance.now();
+    const batch = await pending;
+    const ready = performance.now();
+    pending = done + 1 < to ? prepare(data, done + 1) : undefined;
+    const report = await update(done, batch);
+    done++;
+    const end = performance.now();
+    onStep({ ...report, step: done, seconds: (end - start) / 1000, waitSeconds: (ready - start) / 1000 });
+    if (done % saveEvery === 0 || done === to) {
+      await save(done);
+      saved = done;
+    }
+    // Lets signals in: an engine may compute for minutes without ever returning to the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await pending?.catch(() => undefined);
+  const interrupted = done < to;
+  if (interrupted && saved < done) await save(done);
+  return { step: done, interrupted };
+}
+
+/** Starts preparing data; a failure waits until it is asked for. */
+function prepare<Data>(data: (index: number) => Promise<Data>, index: number): Promise<Data> {
+  const promise = data(index);
+  promise.catch(() => undefined);
+  return promise;
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { formatDuration, progressLines } from '../../../lib/run/progress.ts';
+import { openRunFolder, readSummary, writeRunJson } from '../../../lib/run/run-folder.ts';
+
+const folder = () => mkdtempSync(join(tmpdir(), 'tristage-run-'));
+
+test('a new and an empty folder are taken, with and without --resume', async () => {
+  for (const resume of [false, true]) {
+    const empty = folder();
+    assert.equal(await openRunFolder(empty, resume), false);
+    assert.ok(existsSync(join(empty, 'checkpoints')));
+    assert.equal(await openRunFolder(join(folder(), 'a', 'b'), resume), false);
+  }
+});
+
+test('a folder with content is refused without --resume, and nothing in it changes', async () => {
+  const full = folder();
+  writeFileSync(join(full, 'thesis.txt'), 'three years');
+  await assert.rejects(openRunFolder(full, false), { code: 'E_OUT_EXISTS', exitStatus: 2, where: full });
+  assert.ok(!existsSync(join(full, 'checkpoints')));
+});
+
+test('--resume into a folder that holds no run is refused', async () => {
+  const full = folder();
+  writeFileSync(join(full, 'thesis.txt'), 'three years');
+  await assert.rejects(openRunFolder(full, true), { code: 'E_OUT_FOREIGN', exitStatus: 2 });
+});
+
+test('--resume into a run finds it', async () => {
+  const run = folder();
+  writeFileSync(join(run, 'config.resolved.yaml'), 'version: 1\n');
+  assert.equal(await openRunFolder(run, true), true);
+});
+
+test('--resume into what a run left that was killed at once starts anew', async () => {
+  const run = folder();
+  mkdirSync(join(run, 'checkpoints'));
+  assert.equal(await openRunFolder(run, true), false);
+});
+
+test('a file in the place of the folder is a coded error', async () => {
+  const parent = folder();
+  writeFileSync(join(parent, 'file'), '');
+  await assert.rejects(openRunFolder(join(parent, 'file'), false), { code: 'E_OUT', exitStatus: 2 });
+});
+
+test('a summary is read back; a run without one has none', async () => {
+  const run = folder();
+  assert.equal(readSummary(run), undefined);
+  mkdirSync(join(run, 'x'));
+  await writeRunJson(run, 'summary.json', { step: 3 });
+  assert.equal(readSummary(run)?.step, 3);
+});
+
+test('a progress line says step, loss, rate, speed, wait and time to go', () => {
+  const line = progressLines(100, 8);
+  const record = { loss: 6.5, lr: 1e-3, gradNorm: 1, tasks: {}, tokens: 50, seconds: 2, waitSeconds: 0.5 };
+  const text = line({ ...record, step: 40 });
+  assert.equal(text, 'step  40/100  loss 6.5000  lr 1.00e-3  4.0 samples/s  data wait 25 %  eta 2:00');
+});
+
+test('durations are short to read', () => {
+  assert.deepEqual([0, 59.6, 75, 3700].map(formatDuration), ['0:00', '1:00', '1:15', '1:01:40']);
+});
