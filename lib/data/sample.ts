@@ -13,6 +13,22 @@ export interface Turn {
   readonly answer: string;
 }
 
+/** An object of an image by name and box. */
+export interface SceneObject {
+  readonly name: string;
+  readonly box: Box;
+}
+
+/** What is known about an image and a question in machine-readable form; metrics read it, training does not. */
+export interface Truth {
+  /** Every object of the image; an object that occurs twice stands twice. */
+  readonly objects: readonly SceneObject[];
+  /** The kind of a [vqa] question, such as `count` or `colour`; accuracy is given for each kind. */
+  readonly questionType?: string;
+  /** The exact box that a [refer] answer should name. */
+  readonly target?: Box;
+}
+
 /** One typed record of a source. */
 export interface Sample {
   /** Unique within the source; names the sample in errors, ledgers and predictions. */
@@ -23,6 +39,8 @@ export interface Sample {
   readonly turns: readonly Turn[];
   /** Boxes that the sample speaks of, fractions of the original image. */
   readonly boxes?: readonly Box[];
+  /** For evaluation, where the source knows more than its answers say. */
+  readonly truth?: Truth;
 }
 
 /** Marks a token place that holds a row of projected image features. */
