@@ -1,0 +1,115 @@
+/** What a source is: a public data set in its published form, opened for random access to Samples. */
+
+import type { z } from 'zod';
+import { TristageError } from '../core/errors.ts';
+import type { Sample } from './sample.ts';
+import type { Pick, Task } from './task.ts';
+
+/**
+ * How good the labels are. `weak`: machine-made or noisy, such as web captions; `task`: made by people for one task;
+ * `instruction`: free conversations. Stages accept kinds.
+ */
+export type SourceKind = 'weak' | 'task' | 'instruction';
+
+/** What every source is opened with; its own options come beside these. */
+export interface SourceRoot {
+  /** Folder of the source's files. */
+  root: string;
+  /** The task that its samples are put to; one of the source's `tasks`. */
+  task: Task;
+}
+
+/** An open source: any sample at once, none read before it is asked for. */
+export interface OpenSource {
+  readonly name: string;
+  readonly length: number;
+  /** Equal fingerprints mean equal samples in equal order; part of what decides the order of training data. */
+  readonly fingerprint: string;
+  /** Facts for people: how many rows were left out and why. */
+  readonly notes: readonly string[];
+  /**
+   * One sample.
+   * @param index 0 <= index < length
+   * @param pick draws wordings; the same draws give the same sample
+   */
+  get(index: number, pick: Pick): Promise<Sample>;
+}
+
+/** A source as it is registered, before its options are known. */
+export interface Source {
+  readonly name: string;
+  /** One sentence for people. */
+  readonly summary: string;
+  readonly kind: SourceKind;
+  readonly tasks: readonly Task[];
+  /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */
+  readonly options: z.ZodObject;
+  /**
+   * Reads the index of the source and checks that it has samples.
+   * @param options root, task and the source's own options; other keys are ignored
+   * @throws TristageError of kind `data` when files are missing or nothing usable is there, `config` for bad options
+   */
+  open(options: SourceRoot & Record<string, unknown>): Promise<OpenSource>;
+}
+
+/** A source as its author writes it: `open` gets checked options of their own type. */
+export interface SourceDefinition<Options extends z.ZodObject> extends Omit<Source, 'options' | 'open'> {
+  readonly options: Options;
+  open(options: SourceRoot & z.output<Options>): Promise<OpenSource>;
+}
+
+/**
+ * Declares a source; a user's own joins the built-in ones in the same way.
+ * @throws RangeError for a name or a list of tasks that cannot be registered
+ */
+export function defineSource<Options extends z.ZodObject>(definition: SourceDefinition<Options>): Source {
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(definition.name)) {
+    throw new RangeError(`a source's name is kebab-case, found ${definition.name}`);
+  }
+  if (definition.tasks.length === 0) throw new RangeError(`source ${definition.name} has no task`);
+  return {
+    ...definition,
+    open: async (options) => {
+      const own = Object.fromEntries(Object.entries(options).filter(([key]) => key in definition.options.shape));
+      const parsed = definition.options.safeParse(own);
+      if (!parsed.success) throw badOptions(definition.name, parsed.error.issues);
+      if (!definition.tasks.includes(options.task)) {
+        throw badOptions(definition.name, [
+          { path: ['task'], message: `${options.task} is not a task of this source` },
+        ]);
+      }
+      const opened = await definition.open({ ...parsed.data, root: options.root, task: options.task });
+      if (opened.length > 0) return opened;
+      throw emptySource(definition.name, { where: options.root, found: 'no usable sample', notes: opened.notes });
+    },
+  };
+}
+
+/** The error of a source that has nothing to give; raised when it is opened, before the first step. */
+export function emptySource(
+  name: string,
+  facts: { where: string; found: string; expected?: string; notes?: readonly string[] },
+): TristageError {
+  return new TristageError({
+    kind: 'data',
+    code: 'E_SOURCE',
+    message: [`source ${name} gives no samples`, ...(facts.notes ?? [])].join('; '),
+    where: facts.where,
+    found: facts.found,
+    expected: facts.expected ?? 'at least one sample with its image',
+    fix: 'check the root folder of the source in the config',
+  });
+}
+
+interface OptionIssue {
+  path: readonly PropertyKey[];
+  message: string;
+}
+
+function badOptions(name: string, issues: readonly OptionIssue[]): TristageError {
+  return new TristageError({
+    kind: 'config',
+    code: 'E_SOURCE_OPTIONS',
+    message: `options of source ${name}: ${issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+  });
+}
