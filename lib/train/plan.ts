@@ -1,0 +1,96 @@
+/** The facts of a run before its first step, worked out from settings and shapes alone: no weights, no engine. */
+
+import { type ModelConfig, tokensPerImage } from '../model/config.ts';
+import { modelShapes } from '../model/shapes.ts';
+import type { TrainableGroup } from './stage.ts';
+import { groupOf, trainableIn } from './trainable.ts';
+
+/** Samples of one source and its share of the mixture. */
+export interface PlannedSource {
+  source: string;
+  task: string;
+  samples: number;
+  /** 0..1 */
+  share: number;
+  /** How often each of its samples is seen in the run, on average. */
+  epochs: number;
+}
+
+export interface PlanRequest {
+  model: ModelConfig;
+  trainable: readonly TrainableGroup[];
+  steps: number;
+  globalBatch: number;
+  microBatch: number;
+  sources: readonly { source: string; task: string; samples: number; rate: number }[];
+}
+
+export interface RunPlan {
+  /** Values by group of parameters. */
+  parameters: Readonly<Record<TrainableGroup, number>>;
+  /** Values that train, and that stay as they are. */
+  trainable: number;
+  frozen: number;
+  /** Language tokens that one image takes. */
+  tokensPerImage: number;
+  steps: number;
+  globalBatch: number;
+  /** Passes through the model for one update. */
+  microBatches: number;
+  /** Samples drawn in the whole run. */
+  samples: number;
+  sources: readonly PlannedSource[];
+}
+
+/** Works out the plan of a run. */
+export function planRun(request: PlanRequest): RunPlan {
+  const { model, steps, globalBatch, microBatch, sources } = request;
+  const parameters: Record<TrainableGroup, number> = { vision: 0, projector: 0, lora: 0, llm: 0 };
+  const trains = trainableIn(request.trainable);
+  let trainable = 0;
+  let total = 0;
+  for (const [name, shape] of modelShapes(model)) {
+    const values = shape.reduce((product, size) => product * size, 1);
+    parameters[groupOf(name)] += values;
+    total += values;
+    if (trains(name)) trainable += values;
+  }
+  const rates = sources.reduce((sum, { rate }) => sum + rate, 0);
+  const samples = steps * globalBatch;
+  return {
+    parameters,
+    trainable,
+    frozen: total - trainable,
+    tokensPerImage: tokensPerImage(model),
+    steps,
+    globalBatch,
+    microBatches: Math.ceil(globalBatch / microBatch),
+    samples,
+    sources: sources.map(({ source, task, samples: size, rate }) => ({
+      source,
+      task,
+      samples: size,
+      share: rate / rates,
+      epochs: (samples * rate) / rates / size,
+    })),
+  };
+}
+
+/** A plan as lines for people. */
+export function describePlan(plan: RunPlan): string[] {
+  const { parameters, trainable, frozen, samples, steps, globalBatch, microBatches, sources } = plan;
+  const groups = Object.entries(parameters).map(([group, values]) => `${group} ${grouped(values)}`);
+  const passes = microBatches > 1 ? ` in ${microBatches} passes` : '';
+  return [
+    `parameters: ${groups.join(', ')}; ${grouped(trainable)} train, ${grouped(frozen)} stay as they are`,
+    `plan: ${grouped(steps)} steps of ${globalBatch} samples${passes}, ${grouped(samples)} samples in all, ${plan.tokensPerImage} tokens an image`,
+    ...sources.map(
+      ({ source, task, samples: size, share, epochs }) =>
+        `source ${source} (${task}): ${grouped(size)} samples, ${(100 * share).toFixed(1)} % of the draws, ${epochs.toFixed(2)} epochs`,
+    ),
+  ];
+}
+
+function grouped(value: number): string {
+  return value.toLocaleString('en-US');
+}

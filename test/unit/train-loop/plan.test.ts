@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { preset } from '../../../lib/model/presets.ts';
+import { describePlan, planRun } from '../../../lib/train/plan.ts';
+
+const request = {
+  model: preset('minigptv2-7b'),
+  trainable: ['projector', 'lora'] as const,
+  steps: 1000,
+  globalBatch: 64,
+  microBatch: 16,
+  sources: [
+    { source: 'refcoco', task: 'refer', samples: 12_000, rate: 25 },
+    { source: 'gqa', task: 'vqa', samples: 48_000, rate: 75 },
+  ],
+};
+
+test('the released model is counted as published: projector 23,072,768, adapters 33,554,432', () => {
+  const plan = planRun(request);
+  assert.equal(plan.parameters.projector, 23_072_768);
+  assert.equal(plan.parameters.lora, 33_554_432);
+  assert.equal(plan.parameters.llm, 6_738_415_616);
+  assert.equal(plan.trainable, 23_072_768 + 33_554_432);
+  assert.equal(plan.frozen, plan.parameters.vision + plan.parameters.llm);
+  assert.equal(plan.tokensPerImage, 256);
+});
+
+test('shares and epochs follow from rates, steps and batch', () => {
+  const { samples, microBatches, sources } = planRun(request);
+  assert.equal(samples, 64_000);
+  assert.equal(microBatches, 4);
+  assert.deepEqual(
+    sources.map(({ share, epochs }) => [share, epochs]),
+    [
+      [0.25, 16_000 / 12_000],
+      [0.75, 1],
+    ],
+  );
+});
+
+test('the plan names every source and what trains', () => {
+  const text = describePlan(planRun(request)).join('\n');
+  assert.match(text, /56,627,200 train/);
+  assert.match(text, /source gqa \(vqa\): 48,000 samples, 75\.0 % of the draws, 1\.00 epochs/);
+});
