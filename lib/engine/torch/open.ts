@@ -1,0 +1,71 @@
+/** Opens the torch engine: loads the addon, chooses the device, registers the backend and its kernels. */
+
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { TristageError } from '../../core/errors.ts';
+import { refuseMissingKernels } from '../missing-kernels.ts';
+import { registerFusedKernels } from '../ops/index.ts';
+import { tf } from '../tf.ts';
+import { BACKEND_NAME, TorchBackend } from './backend.ts';
+import { loadBinding, type NativeBinding, runtimeVersion } from './binding.ts';
+import { fusedKernels } from './fused/index.ts';
+import { registerKernels } from './kernels/index.ts';
+import { readyTorch, type SetupOptions } from './setup.ts';
+
+export interface OpenTorchOptions extends SetupOptions {
+  device: 'auto' | 'cpu' | 'cuda';
+  /** Default: the processors this process may use. */
+  threads?: number | undefined;
+}
+
+/** Loads the CUDA half of a libtorch and tries the first GPU; the reason when there is none. */
+function tryCuda(binding: NativeBinding, libDir: string): string | undefined {
+  const library = join(libDir, 'libtorch_cuda.so');
+  if (!existsSync(library)) return `no ${library}: this libtorch computes on the CPU only`;
+  try {
+    binding.loadLibrary(library);
+    binding.release(binding.fromData(new Float32Array(1), 'float32', [1], 'float32', 'cuda:0'));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function chooseDevice(binding: NativeBinding, libDir: string, asked: OpenTorchOptions['device']): 'cpu' | 'cuda' {
+  if (asked === 'cpu') return 'cpu';
+  const reason = tryCuda(binding, libDir);
+  if (reason === undefined) return 'cuda';
+  if (asked === 'auto') return 'cpu';
+  throw new TristageError({
+    kind: 'environment',
+    code: 'E_DEVICE',
+    message: 'the torch engine cannot use a CUDA device here',
+    found: reason,
+    expected: 'an NVIDIA GPU with its driver, and a libtorch with CUDA kernels',
+    fix: 'use device cpu, or run tristage setup on a machine with a GPU',
+  });
+}
+
+/**
+ * Opens the engine and makes it tfjs's current backend. Compiles the addon when it is missing; downloads nothing.
+ * @throws TristageError E_TORCH_MISSING, E_COMPILER, E_BUILD, E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
+ */
+export async function openTorch(
+  options: OpenTorchOptions,
+): Promise<{ device: 'cpu' | 'cuda'; version: string; threads: number }> {
+  const { install, addonPath } = await readyTorch(options);
+  const binding = loadBinding(addonPath);
+  // Left to itself libtorch may compute with one thread inside Node.
+  binding.setThreads(options.threads ?? availableParallelism());
+  const device = chooseDevice(binding, install.libDir, options.device);
+  if (tf.findBackend(BACKEND_NAME) === null) {
+    const backend = new TorchBackend(device === 'cuda' ? 'cuda:0' : 'cpu');
+    tf.registerBackend(BACKEND_NAME, () => backend);
+    registerKernels(backend);
+    registerFusedKernels(BACKEND_NAME, fusedKernels(backend));
+    refuseMissingKernels(BACKEND_NAME);
+  }
+  await tf.setBackend(BACKEND_NAME);
+  return { device, version: runtimeVersion(binding) ?? install.version, threads: binding.threads() };
+}
