@@ -19,6 +19,9 @@ const TABLES: readonly KernelTable[] = [
   shapeKernels,
 ];
 
+/** Names of the kernels that tfjs's own operations call. */
+export const PLAIN_KERNELS: readonly string[] = TABLES.flatMap((table) => Object.keys(table));
+
 /** A kernel as tfjs calls it. */
 export function bindKernel(kernel: Kernel, backend: TorchBackend): KernelConfig['kernelFunc'] {
   return ({ inputs, attrs }) =>

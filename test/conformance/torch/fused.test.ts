@@ -1,0 +1,56 @@
+/** The fused ops on torch, forward and backward, against their composites on the reference backend. */
+import { describe, test } from 'node:test';
+import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
+import { adamwUpdate, dropoutMask } from '../../../lib/engine/ops/index.ts';
+import { type Tensor, tf, type Variable } from '../../../lib/engine/tf.ts';
+import { OP_CASES, type OpCase } from '../../gradient/cases.ts';
+import { randomTensor } from '../../support/tensors.ts';
+import { LARGE_CASES } from './fused-cases.ts';
+import { assertSameAsReference, openOrReason } from './support.ts';
+
+const skip = await openOrReason();
+
+/** The value of an op and the gradients of all its inputs under a fixed random projection. */
+function valueAndGradients(opCase: OpCase): Tensor[] {
+  const variables = opCase.inputs().map((input) => tf.variable(input)) as Variable[];
+  const y = opCase.run(...variables);
+  const { value, grads } = valueAndGrads(() => {
+    const output = opCase.run(...variables);
+    return tf.sum(tf.mul(output, randomTensor(output.shape, 77)));
+  }, variables);
+  for (const variable of variables) variable.dispose();
+  return [y, value, ...grads.map((gradient) => gradient!)];
+}
+
+describe('torch: fused ops', { skip }, () => {
+  for (const opCase of [...OP_CASES, ...LARGE_CASES]) {
+    test(`${opCase.name}: value and gradients equal to the reference backend`, () =>
+      assertSameAsReference(() => valueAndGradients(opCase), 2e-5));
+  }
+
+  test('AdamW updates a parameter and its moments as on the reference backend', () =>
+    assertSameAsReference(() => {
+      const [param, m, v] = [1, 2, 3].map((seed) => tf.variable(tf.abs(randomTensor([40, 67], seed)))) as Variable[];
+      const attrs = { lr: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.05 };
+      for (let step = 1; step <= 3; step++) {
+        adamwUpdate({ param: param!, grad: randomTensor([40, 67], 10 + step), m: m!, v: v!, step, ...attrs });
+      }
+      const results = [param!, m!, v!].map((variable) => tf.clone(variable));
+      tf.dispose([param!, m!, v!]);
+      return results;
+    }, 2e-6));
+
+  test('AdamW leaves copies and views of a parameter as they were', () =>
+    assertSameAsReference(() => {
+      const [param, m, v] = [1, 2, 3].map((seed) => tf.variable(tf.abs(randomTensor([4, 6], seed)))) as Variable[];
+      const before = [tf.clone(param!), tf.transpose(param!), tf.reshape(m!, [24])];
+      const attrs = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, step: 1 };
+      adamwUpdate({ param: param!, grad: randomTensor([4, 6], 9), m: m!, v: v!, ...attrs });
+      const after = tf.clone(param!);
+      tf.dispose([param!, m!, v!]);
+      return [...before, after];
+    }, 2e-6));
+
+  test('a dropout mask is the same on every engine, bit for bit', () =>
+    assertSameAsReference(() => dropoutMask({ rowKeys: Int32Array.of(1, 77, -123456), columns: 50, rate: 0.3 }), 0));
+});
