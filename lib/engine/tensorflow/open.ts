@@ -49,8 +49,11 @@ function missing(found: string): TristageError {
   });
 }
 
-/** The library folder that TRISTAGE_TENSORFLOW_DIR or the last set-up names. */
-function chosenDir(): string {
+/**
+ * The library folder that TRISTAGE_TENSORFLOW_DIR or the last set-up names; opening uses this one.
+ * @throws TristageError E_ENGINE_MISSING, E_TENSORFLOW_DIR
+ */
+export function chosenDir(): string {
   const named = namedTensorflow();
   if (named) return named.dir;
   if (!existsSync(setupRecord())) throw missing(`no ${setupRecord()}`);

@@ -2,7 +2,6 @@
 
 import { writeFileAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
-import { type Logger, silentLogger } from '../../core/log.ts';
 import { runProbe } from '../probe-run.ts';
 import { buildAddon, nodePackage } from './build.ts';
 import { fetchTensorflow, wheelName } from './fetch.ts';
@@ -30,14 +29,14 @@ interface Built {
   built: boolean;
 }
 
-async function buildAndCheck(library: TensorflowLibrary, log: Logger): Promise<Built> {
+async function buildAndCheck(library: TensorflowLibrary, log: (line: string) => void): Promise<Built> {
   const { addon, built } = await buildAddon(library.dir);
-  log.info(built ? `built ${addon.binding}` : `addon is up to date: ${addon.binding}`);
+  log(built ? `built ${addon.binding}` : `addon is up to date: ${addon.binding}`);
   const probe = await runProbe(
     { backend: 'tensorflow', device: 'auto', measure: false },
     { TRISTAGE_TENSORFLOW_DIR: library.dir },
   );
-  log.info(`checked: TensorFlow ${probe.version} computes on ${probe.device}`);
+  log(`checked: TensorFlow ${probe.version} computes on ${probe.device}`);
   return { version: probe.version, addonPath: addon.binding, built };
 }
 
@@ -51,22 +50,22 @@ function mayReplace(library: TensorflowLibrary, error: unknown): error is Trista
  * Idempotent: what exists and works is kept; the check runs every time.
  * @throws TristageError E_ENGINE_MISSING, E_TENSORFLOW_DIR, E_PIP, E_FETCH, E_COMPILER, E_BUILD, E_ENGINE_LOAD, E_ENGINE_CHECK
  */
-export async function setupTensorflow(options: { log?: Logger } = {}): Promise<TensorflowSetup> {
-  const log = options.log ?? silentLogger;
+export async function setupTensorflow(options: { log?: (line: string) => void } = {}): Promise<TensorflowSetup> {
+  const log = options.log ?? (() => undefined);
   const start = performance.now();
   nodePackage();
   let library = await locateTensorflow(wheelName());
   if (library === undefined) {
-    log.info(`fetching ${wheelName()} by pip (a download of 0.3 GB or more)`);
+    log(`fetching ${wheelName()} by pip (a download of 0.3 GB or more)`);
     library = await fetchTensorflow();
   }
-  log.info(`TensorFlow library (${library.source}): ${library.dir}`);
+  log(`TensorFlow library (${library.source}): ${library.dir}`);
   let result: Built;
   try {
     result = await buildAndCheck(library, log);
   } catch (error) {
     if (!mayReplace(library, error)) throw error;
-    log.warn(`${library.dir} does not serve (${error.code}: ${error.message}); fetching ${wheelName()}`);
+    log(`warning: ${library.dir} does not serve (${error.code}: ${error.message}); fetching ${wheelName()}`);
     library = await fetchTensorflow();
     result = await buildAndCheck(library, log);
   }
