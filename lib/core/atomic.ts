@@ -110,6 +110,20 @@ async function replaceDir(from: string, to: string): Promise<void> {
 }
 
 /**
+ * Removes a folder so that no reader ever sees a part of it: it first loses its name. Does nothing when it is absent.
+ */
+export async function removeDirAtomic(path: string): Promise<void> {
+  const aside = temporaryBeside(path);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+/**
  * Removes what interrupted writes left in a folder. Only the one process that writes there may call it.
  * @returns the names removed, sorted
  */

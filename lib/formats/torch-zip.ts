@@ -15,6 +15,9 @@ import {
 import { plainValue, type TorchPlain } from './torch-plain.ts';
 import { openZip } from './zip.ts';
 
+export { isTorchTensor, type TorchTensor } from './torch-pickle.ts';
+export type { TorchPlain } from './torch-plain.ts';
+
 /** The object of a torch file and the bytes of its storages. */
 export interface TorchStorages {
   readonly root: unknown;

@@ -15,10 +15,8 @@ describe('learning rates', () => {
 
   it('start the rise over in each epoch only when that compatibility is asked for', () => {
     const found = rates({ ...cosine, warmupPerEpoch: 4 }, 6);
-    assert.deepEqual(
-      found.slice(0, 5),
-      [0, 0.2, 0.4, 0.6, 0].map((rate) => (rate === 0.6 ? found[3] : rate)),
-    );
+    const want = [0, 0.2, 0.4, 0.6, 0];
+    for (const [step, rate] of want.entries()) assert.ok(Math.abs(found[step]! - rate) < 1e-12, `${step}`);
     assert.equal(found[5], learningRate(cosine, 5));
   });
 

@@ -1,0 +1,137 @@
+/** Weights in any of the published containers, as one list of names whose tensors are read one at a time. */
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TristageError } from '../core/errors.ts';
+import { fileError, openByteFile } from '../formats/file-bytes.ts';
+import type { HostDtype, HostTensor } from '../formats/host-tensor.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import { isTorchTensor, openTorchFile, type TorchPlain, type TorchTensor } from '../formats/torch-zip.ts';
+import { openSharded } from './shards.ts';
+
+/** What is known of a tensor before it is read. */
+export interface WeightEntry {
+  readonly dtype: HostDtype;
+  readonly shape: readonly number[];
+  /** The file that holds it. */
+  readonly file: string;
+}
+
+/** An open file or folder of weights. */
+export interface WeightsFile {
+  /** What was opened. */
+  readonly path: string;
+  /** By the file's own names. */
+  readonly entries: ReadonlyMap<string, WeightEntry>;
+  /** Values among the weights that are no tensors, by name. */
+  readonly others: readonly string[];
+  read(name: string): Promise<HostTensor>;
+  close(): Promise<void>;
+}
+
+/** Files that a folder of weights may consist of, in the order of preference. */
+const FOLDER_FILES = [
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'adapter_model.safetensors',
+  'pytorch_model.bin',
+  'pytorch_model.bin.index.json',
+  'adapter_model.bin',
+] as const;
+
+/**
+ * Opens weights: a safetensors file, a torch file (`.pth`, `.pt`, `.bin`), an index of shards, or a folder that holds one of these
+ * under its Hugging Face or PEFT name. The content decides, not the extension. The caller closes it.
+ * @throws TristageError E_FILE_READ, E_WEIGHTS_FOLDER, E_WEIGHTS_INDEX or the errors of the container
+ */
+export async function openWeights(path: string): Promise<WeightsFile> {
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory() === true) return await openWeights(await mainFile(path));
+  if (path.endsWith('.index.json')) return await openSharded(path, openWeights);
+  return (await isSafetensors(path)) ? await openSafetensorsWeights(path) : await openTorchWeights(path);
+}
+
+async function mainFile(folder: string): Promise<string> {
+  for (const name of FOLDER_FILES) {
+    const path = join(folder, name);
+    if (await stat(path).catch(() => undefined)) return path;
+  }
+  throw fileError(folder, {
+    code: 'E_WEIGHTS_FOLDER',
+    message: 'the folder holds no weights',
+    found: 'none of the known files',
+    expected: FOLDER_FILES.join(', '),
+    fix: 'give the folder that holds one of these files, or a file of weights',
+  });
+}
+
+/** A ZIP begins with PK, a legacy torch file with the pickle opcode 0x80; a safetensors header begins with `{` at byte 8. */
+async function isSafetensors(path: string): Promise<boolean> {
+  const file = await openByteFile(path);
+  try {
+    const start = await file.read(0, Math.min(9, file.size));
+    const isZip = start[0] === 0x50 && start[1] === 0x4b && start[2] === 3 && start[3] === 4;
+    const isPickle = start[0] === 0x80 && start[1] === 2 && start[8] !== 0x7b;
+    return !isZip && !isPickle;
+  } finally {
+    await file.close();
+  }
+}
+
+async function openSafetensorsWeights(path: string): Promise<WeightsFile> {
+  const file = await openSafetensors(path);
+  const entries = new Map<string, WeightEntry>();
+  for (const [name, { dtype, shape }] of file.tensors) entries.set(name, { dtype, shape, file: path });
+  return { path, entries, others: [], read: file.read, close: file.close };
+}
+
+async function openTorchWeights(path: string): Promise<WeightsFile> {
+  const file = await openTorchFile(path);
+  try {
+    const { tensors, others } = stateDict(path, file.value);
+    const entries = new Map<string, WeightEntry>();
+    for (const [name, { dtype, shape }] of tensors) entries.set(name, { dtype, shape, file: path });
+    const read = async (name: string): Promise<HostTensor> => {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) throw stateError(path, `no ${JSON.stringify(name)}`);
+      return await file.read(tensor);
+    };
+    return { path, entries, others, read, close: file.close };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function stateError(path: string, found: string): TristageError {
+  return fileError(path, {
+    code: 'E_TORCH_FILE',
+    message: 'the file holds no dict of weights',
+    found: found.slice(0, 200),
+    expected: "a dict of tensors, or one under 'model' or 'state_dict'",
+    fix: 'save the state dict of the model',
+  });
+}
+
+type TorchObject = { [key: string]: TorchPlain<TorchTensor> };
+
+function isObject(value: TorchPlain<TorchTensor> | undefined): value is TorchObject {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null;
+}
+
+/** The state dict: the object itself, or what it holds under `model` or `state_dict`, as checkpoints of training scripts do. */
+function stateDict(
+  path: string,
+  root: TorchPlain<TorchTensor>,
+): { tensors: Map<string, TorchTensor>; others: string[] } {
+  if (!isObject(root)) throw stateError(path, Array.isArray(root) ? 'a list' : typeof root);
+  const inner = ['model', 'state_dict'].map((key) => root[key]).find(isObject) ?? root;
+  const tensors = new Map<string, TorchTensor>();
+  const others: string[] = [];
+  for (const [name, value] of Object.entries(inner)) {
+    if (isTorchTensor(value)) tensors.set(name, value);
+    else others.push(name);
+  }
+  if (tensors.size === 0) throw stateError(path, `keys ${Object.keys(inner).slice(0, 8).join(', ')}`);
+  return { tensors, others };
+}
