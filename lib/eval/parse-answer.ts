@@ -1,0 +1,121 @@
+/**
+ * What a model's answer says. Generated text is untidy: spaces inside braces, a missing brace at the end, left-over special
+ * tokens. Reading forgives that much and no more, the same way every time; what stays unreadable counts as not answered.
+ */
+
+import { BOX_DELIMITER, BOX_STEPS, type Box } from '../data/boxes.ts';
+
+/** A box of an answer with the phrase that it belongs to. */
+export interface NamedBox {
+  /** Normalised phrase; empty where the box stands alone. */
+  readonly name: string;
+  readonly box: Box;
+}
+
+/** A phrase of an answer with its boxes; the phrase is as written. */
+export interface AnswerPhrase {
+  readonly phrase: string;
+  readonly boxes: readonly Box[];
+}
+
+const SPECIAL = /<unk>|<\/?s>/g;
+const NUMBER = String.raw`<\s*(\d{1,3})\s*>`;
+/** Four numbers in angle brackets; braces may be missing on either side. */
+const BOX = String.raw`\{?\s*${Array(4).fill(NUMBER).join(String.raw`\s*`)}\s*\}?`;
+const ANY_BOX = new RegExp(BOX, 'g');
+const DELIMITER = new RegExp(String.raw`^\s*(?:${BOX_DELIMITER}|,)?\s*$`);
+const ARTICLE = /^(?:an?|the)\s+(?=\S)/;
+const NUMBER_WORDS: ReadonlyMap<string, string> = new Map(
+  ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word, value) => [
+    word,
+    String(value),
+  ]),
+);
+
+interface FoundBox {
+  box: Box;
+  start: number;
+  end: number;
+}
+
+/** All readable boxes of an answer, in order, corners as they stand: a box whose corners are swapped is a wrong box, not a missing one. */
+export function boxesOfAnswer(answer: string): Box[] {
+  return findBoxes(answer.replace(SPECIAL, '')).map(({ box }) => box);
+}
+
+/** The first readable box of an answer, the one that a [refer] answer is judged by. */
+export function firstBoxOfAnswer(answer: string): Box | undefined {
+  return boxesOfAnswer(answer)[0];
+}
+
+/**
+ * Phrases and boxes of an answer in order. `<p>phrase</p>` owns the boxes that follow it directly, joined by `<delim>`, a comma or
+ * nothing; the closing `</p>` may be missing before a box. Boxes elsewhere come under an empty phrase, phrases without boxes not at all.
+ */
+export function phrasesOfAnswer(answer: string): AnswerPhrase[] {
+  const text = answer.replace(SPECIAL, '');
+  const items: AnswerPhrase[] = [];
+  for (const [place, part] of text.split('<p>').entries()) {
+    const found = findBoxes(part);
+    const first = found[0];
+    if (first === undefined) continue;
+    const named = place > 0 ? /^\s*(.*?)\s*(?:<\/p>)?\s*$/s.exec(part.slice(0, first.start))?.[1] : undefined;
+    // A second `</p>`, or text behind the closing tag, separates the phrase from its boxes.
+    const phrase = named === undefined || named.includes('</p>') ? '' : named;
+    const run = phrase === '' ? 0 : runLength(part, found);
+    if (run > 0) items.push({ phrase, boxes: found.slice(0, run).map(({ box }) => box) });
+    if (run < found.length) items.push({ phrase: '', boxes: found.slice(run).map(({ box }) => box) });
+  }
+  return items;
+}
+
+/** The boxes of an answer, each with the normalised phrase that it stands under. */
+export function namedBoxesOfAnswer(answer: string): NamedBox[] {
+  return phrasesOfAnswer(answer).flatMap(({ phrase, boxes }) =>
+    boxes.map((box) => ({ name: normalisePhrase(phrase), box })),
+  );
+}
+
+/** The words of an answer without boxes and tags: what is left is the caption. */
+export function plainTextOfAnswer(answer: string): string {
+  const text = answer.replace(SPECIAL, '').replace(ANY_BOX, ' ').replaceAll(BOX_DELIMITER, ' ');
+  return text
+    .replace(/<\/?p>/g, ' ')
+    .replace(/\s+([.,!?;])/g, '$1')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** The form in which two phrases are compared: lower case, single spaces, no article in front, no punctuation at the ends. */
+export function normalisePhrase(phrase: string): string {
+  const text = phrase.replace(SPECIAL, '').toLowerCase().replace(/\s+/g, ' ');
+  return text.replace(/^[\s.,!?;:"']+|[\s.,!?;:"']+$/g, '').replace(ARTICLE, '');
+}
+
+/** The form in which two short answers are compared: a normalised phrase, or digits for the words zero to ten. */
+export function normaliseAnswer(answer: string): string {
+  const text = normalisePhrase(answer);
+  return NUMBER_WORDS.get(text) ?? text;
+}
+
+function findBoxes(text: string): FoundBox[] {
+  const found: FoundBox[] = [];
+  for (const match of text.matchAll(ANY_BOX)) {
+    const steps = match.slice(1, 5).map(Number);
+    if (steps.some((step) => step > BOX_STEPS)) continue;
+    const [x1, y1, x2, y2] = steps.map((step) => step / BOX_STEPS) as [number, number, number, number];
+    found.push({ box: [x1, y1, x2, y2], start: match.index, end: match.index + match[0].length });
+  }
+  return found;
+}
+
+/** How many of the boxes follow each other with nothing but delimiters between. */
+function runLength(text: string, found: readonly FoundBox[]): number {
+  let length = 1;
+  while (length < found.length) {
+    const between = text.slice((found[length - 1] as FoundBox).end, (found[length] as FoundBox).start);
+    if (!DELIMITER.test(between)) break;
+    length += 1;
+  }
+  return length;
+}
