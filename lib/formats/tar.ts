@@ -119,7 +119,7 @@ function extend(type: string, bytes: Uint8Array): PaxRecords {
 /** Reads by windows that start where they are asked for, so that neighbouring headers cost one system call. */
 function windowed(file: ByteFile): (position: number, length: number) => Promise<Uint8Array> {
   let start = 0;
-  let window = new Uint8Array(0);
+  let window: Uint8Array = new Uint8Array(0);
   return async (position, length) => {
     if (position < start || position + length > start + window.length) {
       if (position + length > file.size) throw truncated(file, `the file ends at byte ${file.size}`, position + length);

@@ -27,8 +27,8 @@ export function tarMember(member: RawMember): Uint8Array {
   block.write(member.magic ?? 'ustar\x0000', 257);
   block.write(member.prefix ?? '', 345, 155);
   block.fill(' ', 148, 156);
-  const bytes = member.signedSum ? new Int8Array(block.buffer, block.byteOffset, 512) : block;
-  const sum = bytes.reduce((total: number, byte: number) => total + byte, 0) + (member.checksumOff ?? 0);
+  const signed = (byte: number): number => (member.signedSum && byte > 127 ? byte - 256 : byte);
+  const sum = block.reduce((total, byte) => total + signed(byte), 0) + (member.checksumOff ?? 0);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return Buffer.concat([block, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
 }

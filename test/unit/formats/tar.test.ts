@@ -169,7 +169,6 @@ describe('hostile tars', () => {
       /2\^53/,
     ],
     ['a size that is no number', 'E_TAR', tarOf({ ...plain, size: '0000000zz00\0' }), /octal|size/],
-    ['a name that is not UTF-8', 'E_TAR', tarOf({ name: 'x', type: 'x', content: '11 path=\n' }, plain), /PAX record/],
     ['a wrong checksum', 'E_TAR', tarOf({ ...plain, checksumOff: 1 }), /checksum/],
     [
       'a giant extension header',
