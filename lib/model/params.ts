@@ -1,4 +1,5 @@
 /** Typed trees over a store of weights: what the forward reads. They own nothing; the store does. */
+import { TristageError } from '../core/errors.ts';
 import type { Tensor } from '../engine/tf.ts';
 import {
   type LlamaConfig,
@@ -10,7 +11,7 @@ import {
   type VisionConfig,
 } from './config.ts';
 import { LLAMA_PREFIX, LN_VISION_PREFIX, POS_EMBED, PROJECTOR_PREFIX, VISION_PREFIX } from './shapes.ts';
-import { keysError, type ParamStore } from './store.ts';
+import type { ParamStore } from './store.ts';
 
 export interface Affine {
   weight: Tensor;
@@ -73,9 +74,15 @@ export interface ModelParams {
 function reader(store: ParamStore): (name: string) => Tensor {
   return (name) => {
     const tensor = store.get(name);
-    if (tensor === undefined)
-      throw keysError('E_WEIGHT_MISSING', 'Weights of the model are missing', 'parameter store', [name]);
-    return tensor;
+    if (tensor !== undefined) return tensor;
+    throw new TristageError({
+      kind: 'failure',
+      code: 'E_WEIGHT_MISSING',
+      message: 'A weight of the model was not created',
+      where: name,
+      found: `${store.size} other weights`,
+      expected: 'every weight of the configured model',
+    });
   };
 }
 

@@ -2,11 +2,8 @@
 import { TristageError } from '../core/errors.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
 
-/** Stands in a sequence of token ids for one projected visual token (the reference marks padding and images alike outside the vocabulary). */
+/** Stands in a sequence of token ids for one projected visual token. */
 export const IMAGE_SLOT = -200;
-/** Stands in labels for a position without loss. */
-export const IGNORE = -100;
-
 /** Where each place of a batch takes its embedding from. */
 export interface SplicePlan {
   /** int32[B * T] token ids, slots and padding replaced by 0. */

@@ -79,43 +79,6 @@ function shapeError(name: string, found: readonly number[], expected: readonly n
   });
 }
 
-/**
- * Checks loaded weights against a table before anything is created.
- * @param request names and shapes found; `optional` says which names of the table may be absent (default: none)
- * @throws TristageError `E_WEIGHT_MISSING`, `E_WEIGHT_UNKNOWN` or `E_WEIGHT_SHAPE`, naming the keys
- */
-export function checkWeights(request: {
-  expected: ShapeTable;
-  found: ReadonlyMap<string, readonly number[]>;
-  where: string;
-  optional?: (name: string) => boolean;
-}): void {
-  const { expected, found, where, optional = () => false } = request;
-  const missing = [...expected.keys()].filter((name) => !found.has(name) && !optional(name));
-  if (missing.length > 0) throw keysError('E_WEIGHT_MISSING', 'Weights of the model are missing', where, missing);
-  const unknown = [...found.keys()].filter((name) => !expected.has(name));
-  if (unknown.length > 0) throw keysError('E_WEIGHT_UNKNOWN', 'The model has no such weights', where, unknown);
-  for (const [name, shape] of found) {
-    const wanted = expected.get(name) ?? [];
-    if (name === POS_EMBED && shape.length === 3 && shape[2] === wanted[2]) continue;
-    if (!sameShape(wanted, shape)) throw shapeError(`${where}: ${name}`, shape, wanted);
-  }
-}
-
-/** An error about names that a set of weights should or should not hold. */
-export function keysError(code: string, message: string, where: string, names: readonly string[]): TristageError {
-  const rest = names.length > 8 ? ` and ${names.length - 8} more` : '';
-  return new TristageError({
-    kind: 'checkpoint',
-    code,
-    message,
-    where,
-    found: `${code === 'E_WEIGHT_MISSING' ? 'no ' : ''}${names.slice(0, 8).join(', ')}${rest}`,
-    expected: 'exactly the weights of the configured model',
-    fix: 'Check that the file belongs to this model and that its layers and adapters equal the config',
-  });
-}
-
 /** @returns the trainable weights of a store, in its order */
 export function trainableOf(store: ParamStore): Map<string, Variable> {
   const trainable = new Map<string, Variable>();

@@ -45,3 +45,31 @@ function labelError(where: string, label: number, vocabulary: number): TristageE
     fix: 'Use the tokenizer that belongs to the model',
   });
 }
+
+/** Loss and supervised tokens of one row. */
+export interface RowLoss {
+  /** Summed over the row's supervised tokens, in nats. */
+  loss: number;
+  tokens: number;
+}
+
+/**
+ * Collects token losses by row.
+ * @param request losses f32[N] on the host, their places b * T + t, and [B, T]
+ * @returns B entries
+ */
+export function lossByRow(request: {
+  losses: ArrayLike<number>;
+  places: Int32Array;
+  shape: readonly [number, number];
+}): RowLoss[] {
+  const { losses, places, shape } = request;
+  const rows = Array.from({ length: shape[0] }, (): RowLoss => ({ loss: 0, tokens: 0 }));
+  places.forEach((place, i) => {
+    const row = rows[Math.floor(place / shape[1])];
+    if (row === undefined) return;
+    row.loss += losses[i] ?? Number.NaN;
+    row.tokens++;
+  });
+  return rows;
+}

@@ -1,0 +1,84 @@
+/** Forward and backward of one micro-batch, and the sum of gradients over several. */
+import { valueAndGrads } from '../engine/autograd/index.ts';
+import { type Tensor, tf, type Variable } from '../engine/tf.ts';
+import { deviceBatch, disposeBatch, type ModelBatch } from '../model/batch.ts';
+import { type ForwardOptions, type MiniGpt, tokenLosses } from '../model/minigpt.ts';
+import type { NamedGradients } from './clip.ts';
+import { shareOfMean } from './loss.ts';
+
+/** What a micro-batch gives. */
+export interface BackwardResult {
+  /** f32[N] loss of each supervised token, in nats. */
+  losses: Float32Array;
+  /** int32[N] where it was predicted: b * T + t. */
+  places: Int32Array;
+  /** Sum of `losses` over the divisor that was asked for: the number that was differentiated. */
+  value: number;
+  /** One entry for each trainable weight; null where the loss does not depend on it. The caller disposes them. */
+  gradients: Map<string, Tensor | null>;
+}
+
+/**
+ * Differentiates a micro-batch.
+ * @param request `tokens` divides the summed loss: the supervised tokens of the global batch. Absent: those of this micro-batch, the
+ *   reference's rule, with which accumulated gradients are a sum of means (its losses are not divided either)
+ */
+export async function backward(request: {
+  model: MiniGpt;
+  trainable: ReadonlyMap<string, Variable>;
+  batch: ModelBatch;
+  tokens?: number | undefined;
+  forward?: ForwardOptions | undefined;
+}): Promise<BackwardResult> {
+  const { model, trainable, forward } = request;
+  const names = [...trainable.keys()];
+  const batch = deviceBatch(request.batch, model.config);
+  try {
+    if (batch.supervised === 0) return nothing(names);
+    const tokens = request.tokens ?? batch.supervised;
+    const { value, aux, grads } = valueAndGrads(() => {
+      const losses = tokenLosses(model, batch, forward);
+      return [shareOfMean(losses, tokens), losses];
+    }, [...trainable.values()]);
+    const gradients = new Map(names.map((name, i) => [name, grads[i] ?? null]));
+    try {
+      const losses = Float32Array.from((await aux[0]?.data()) ?? []);
+      const [share = Number.NaN] = await value.data();
+      return { losses, places: batch.places, value: share, gradients };
+    } finally {
+      tf.dispose([value, ...aux]);
+    }
+  } finally {
+    disposeBatch(batch);
+  }
+}
+
+function nothing(names: readonly string[]): BackwardResult {
+  return {
+    losses: new Float32Array(0),
+    places: new Int32Array(0),
+    value: 0,
+    gradients: new Map(names.map((name) => [name, null])),
+  };
+}
+
+/**
+ * Adds gradients onto a sum; null is neutral. Takes over `more` and frees what the sum replaces.
+ * @param sum changed in place; an absent name counts as null
+ */
+export function addGradients(sum: Map<string, Tensor | null>, more: NamedGradients): void {
+  for (const [name, gradient] of more) {
+    const known = sum.get(name) ?? null;
+    if (known === null || gradient === null) {
+      sum.set(name, known ?? gradient);
+      continue;
+    }
+    sum.set(name, tf.add(known, gradient));
+    tf.dispose([known, gradient]);
+  }
+}
+
+/** Frees gradients. */
+export function disposeGradients(gradients: NamedGradients): void {
+  for (const gradient of gradients.values()) gradient?.dispose();
+}
