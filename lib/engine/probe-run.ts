@@ -32,7 +32,7 @@ export type ProbeAnswer =
   | { ok: false; error: { code: string; message: string; found?: string | undefined; fix?: string | undefined } };
 
 /** Node's options for a child that runs sources as this process does: its loaders, without the test runner's flags. */
-function loaderOptions(): string[] {
+export function loaderOptions(): string[] {
   const kept: string[] = [];
   process.execArgv.forEach((option, i, all) => {
     if (/^(--import|--require|--loader|--experimental-loader|-r)$/.test(option)) kept.push(option, all[i + 1] ?? '');

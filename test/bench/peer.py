@@ -4,7 +4,6 @@ The parent sends one JSON command per line and gets one JSON answer per line, so
 same machine. Only the standard library, numpy and torch are needed.
 """
 import json
-import mmap
 import resource
 import sys
 
@@ -17,16 +16,16 @@ def read_safetensors(path):
     """name -> tensor, for the few dtypes the benchmark writes."""
     tensors = {}
     with open(path, "rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
             begin, end = entry["data_offsets"]
-            raw = bytearray(data[8 + length + begin : 8 + length + end])
+            raw = bytearray(end - begin)
+            file.seek(8 + length + begin)
+            file.readinto(raw)
             tensors[name] = torch.frombuffer(raw, dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
-        data.close()
     return tensors
 
 

@@ -44,8 +44,8 @@ class Model:
         self.trained = [n for n in weights if ".lora_" in n or n.startswith("llama_proj.")]
         for name in self.trained:
             weights[name].requires_grad_(True)
-        head = config["llama"]["width"] // config["llama"]["heads"]
-        turns = config["llama"]["ropeBase"] ** (-torch.arange(0, head, 2, dtype=torch.float32) / head)
+        head = config["llm"]["width"] // config["llm"]["heads"]
+        turns = config["llm"]["ropeBase"] ** (-torch.arange(0, head, 2, dtype=torch.float32) / head)
         angles = torch.arange(tokens, dtype=torch.float32)[:, None] * turns[None]
         angles = torch.cat((angles, angles), dim=-1)
         self.cos, self.sin = angles.cos(), angles.sin()
@@ -81,7 +81,7 @@ class Model:
         return base + low * (self.c["lora"]["alpha"] / self.c["lora"]["rank"])
 
     def llama(self, x):
-        w, c = self.w, self.c["llama"]
+        w, c = self.w, self.c["llm"]
         batch, tokens, width = x.shape
         shape = (batch, tokens, c["heads"], width // c["heads"])
         for i in range(c["layers"]):
@@ -106,7 +106,7 @@ class Model:
         x = torch.cat((x[:, :start], image, x[:, start + image.shape[1] :]), dim=1)
         logits = self.llama(x)
         flat = logits[:, :-1].reshape(-1, logits.shape[-1])
-        return F.cross_entropy(flat, labels[:, 1:].reshape(-1).long(), ignore_index=-100)
+        return F.cross_entropy(flat, labels[:, 1:].reshape(-1).long(), ignore_index=-1)
 
 
 def main():

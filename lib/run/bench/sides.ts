@@ -1,0 +1,62 @@
+/** The two processes of a comparison: our worker, and a Python whose PyTorch is the same libtorch. */
+import { existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TristageError } from '../../core/errors.ts';
+import { packageRoot } from '../../core/paths.ts';
+import type { EngineName } from '../../engine/engine.ts';
+import { loaderOptions } from '../../engine/probe-run.ts';
+import { everyPython, runCommand } from '../../engine/toolchain.ts';
+import { type Peer, startPeer } from './peer.ts';
+
+/** Starts one of our workers, `<name>-worker`, on an engine. */
+export function startWorker(name: 'ops' | 'step', engine: EngineName, args: readonly string[]): Peer {
+  const own = fileURLToPath(import.meta.url);
+  const script = join(own, `../${name}-worker${extname(own)}`);
+  return startPeer(`tristage ${name} (${engine})`, [process.execPath, ...loaderOptions(), script, engine, ...args]);
+}
+
+export interface PythonTorch {
+  python: string;
+  version: string;
+}
+
+/**
+ * A Python that imports PyTorch.
+ * @param version of our libtorch; only the same major and minor version is a fair partner. Absent: the first that works.
+ * @throws E_BENCH_PYTHON with the install command
+ */
+export async function findPythonTorch(version: string | undefined): Promise<PythonTorch> {
+  const wanted = version?.split('.').slice(0, 2).join('.');
+  const found: string[] = [];
+  for (const python of everyPython()) {
+    const { status, stdout } = await runCommand(python, ['-c', 'import torch; print(torch.__version__)']);
+    if (status !== 0) continue;
+    const own = stdout.trim();
+    if (wanted === undefined || own.startsWith(`${wanted}.`)) return { python, version: own };
+    found.push(`${python}: torch ${own}`);
+  }
+  throw new TristageError({
+    kind: 'environment',
+    code: 'E_BENCH_PYTHON',
+    message: 'The benchmark needs a Python with the same PyTorch as the engine',
+    found: found.length > 0 ? found.join('; ') : 'no python3 that imports torch',
+    expected: `torch ${wanted ?? 'of any version'}`,
+    fix: `apt-get install python3-torch libopenblas0-openmp for torch 1.13, or pip install torch==${version ?? 'VERSION'}`,
+  });
+}
+
+/** Starts a Python counterpart of `test/bench`. */
+export function startPython(python: string, script: string, args: readonly string[]): Peer {
+  const path = join(packageRoot(), 'test', 'bench', script);
+  if (!existsSync(path)) {
+    throw new TristageError({
+      kind: 'environment',
+      code: 'E_BENCH_SCRIPT',
+      message: 'The PyTorch counterparts of the benchmarks come with a clone of the repository, not with the package',
+      where: path,
+      fix: 'clone the repository and run the benchmark there',
+    });
+  }
+  return startPeer(`python ${script}`, [python, path, ...args]);
+}
