@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { TristageError } from '../core/errors.ts';
 import { type RgbImage, resizePillowBicubic } from './resize-pillow.ts';
-import { type ImageRef, nameOfImage } from './sample.ts';
+import { type EncodedImage, type ImageRef, nameOfImage } from './sample.ts';
 
 /** Channel means of CLIP, on pixels in 0..1 (MiniGPT-v2: blip_processors.py). */
 export const IMAGE_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
@@ -53,6 +53,7 @@ const SIGNATURES: readonly { name: string; at: number; bytes: readonly number[] 
  * @throws TristageError E_IMAGE for a missing, damaged, truncated, oversized or unknown file, naming it
  */
 export async function decodeImage(image: ImageRef, options: DecodeImageOptions = {}): Promise<RgbImage> {
+  if ('pixels' in image) return { data: image.pixels, width: image.width, height: image.height };
   const name = nameOfImage(image);
   const bytes = await bytesOfImage(image);
   checkSignature(bytes, name);
@@ -100,6 +101,7 @@ async function decodeCmyk(bytes: Uint8Array, limitInputPixels: number): Promise<
 export async function loadImage(image: ImageRef, options: LoadImageOptions): Promise<Uint8Array> {
   const { size, transform = 'pillow-bicubic' } = options;
   const decoded = await decodeImage(image, options);
+  if (decoded.width === size && decoded.height === size) return decoded.data;
   return (await resizeImage(decoded, size, transform)).data;
 }
 
@@ -141,7 +143,7 @@ function reasonOf(cause: unknown): string {
   return [...new Set(lines)].filter((line) => line !== '').join('; ');
 }
 
-async function bytesOfImage(image: ImageRef): Promise<Uint8Array> {
+async function bytesOfImage(image: EncodedImage): Promise<Uint8Array> {
   if ('bytes' in image) return image.bytes;
   try {
     return await readFile(image.path);

@@ -5,7 +5,18 @@ import type { Box } from './boxes.ts';
 import type { Task } from './task.ts';
 
 /** An encoded image: a file, or bytes already in memory. `name` says in errors where the bytes came from. */
-export type ImageRef = { readonly path: string } | { readonly bytes: Uint8Array; readonly name: string };
+export type EncodedImage = { readonly path: string } | { readonly bytes: Uint8Array; readonly name: string };
+
+/** An image that was never encoded: u8[height, width, 3]; nobody may write to it. */
+export interface RawImage {
+  readonly pixels: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly name: string;
+}
+
+/** Samples that share one image share one object. */
+export type ImageRef = EncodedImage | RawImage;
 
 /** One question with its answer. The question carries its task identifier; it carries no prompt template. */
 export interface Turn {
@@ -27,6 +38,8 @@ export interface Truth {
   readonly questionType?: string;
   /** The exact box that a [refer] answer should name. */
   readonly target?: Box;
+  /** Every name that a caption of this source may mention, each with the forms in which it may stand: name first, plural next. */
+  readonly lexicon?: readonly (readonly string[])[];
 }
 
 /** One typed record of a source. */
