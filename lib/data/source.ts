@@ -46,10 +46,10 @@ export interface Source {
   readonly options: z.ZodObject;
   /**
    * Reads the index of the source and checks that it has samples.
-   * @param options root, task and the source's own options; other keys are ignored
+   * @param options root, task (default: the first of `tasks`) and the source's own options; other keys are ignored
    * @throws TristageError of kind `data` when files are missing or nothing usable is there, `config` for bad options
    */
-  open(options: SourceRoot & Record<string, unknown>): Promise<OpenSource>;
+  open(options: { root: string; task?: string | undefined } & Record<string, unknown>): Promise<OpenSource>;
 }
 
 /** A source as its author writes it: `open` gets checked options of their own type. */
@@ -73,12 +73,14 @@ export function defineSource<Options extends z.ZodObject>(definition: SourceDefi
       const own = Object.fromEntries(Object.entries(options).filter(([key]) => key in definition.options.shape));
       const parsed = definition.options.safeParse(own);
       if (!parsed.success) throw badOptions(definition.name, parsed.error.issues);
-      if (!definition.tasks.includes(options.task)) {
+      const wanted = options.task ?? definition.tasks[0];
+      const task = definition.tasks.find((name) => name === wanted);
+      if (task === undefined) {
         throw badOptions(definition.name, [
-          { path: ['task'], message: `${options.task} is not a task of this source` },
+          { path: ['task'], message: `${wanted} is none of ${definition.tasks.join(', ')}` },
         ]);
       }
-      const opened = await definition.open({ ...parsed.data, root: options.root, task: options.task });
+      const opened = await definition.open({ ...parsed.data, root: options.root, task });
       if (opened.length > 0) return opened;
       throw emptySource(definition.name, { where: options.root, found: 'no usable sample', notes: opened.notes });
     },

@@ -1,0 +1,164 @@
+/** Steps to Batches: draws samples, encodes them, loads their images, and does so a few steps ahead. */
+
+import { TristageError } from '../core/errors.ts';
+import { type CollateOptions, collate } from './collate.ts';
+import { type EncodeOptions, encodeSample } from './encode.ts';
+import { createImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
+import { type BadSample, type BadSampleBudget, causeOf, checkBudget } from './ledger.ts';
+import { type Batch, checkSample, type Example } from './sample.ts';
+import type { OpenSource } from './source.ts';
+import { createStream, type SampleRef, type SampleStream } from './stream.ts';
+
+/** A source in the mixture. */
+export interface LoaderLine {
+  source: OpenSource;
+  rate: number;
+  /** With unit `batch` only. */
+  batch?: number;
+}
+
+export interface LoaderOptions {
+  lines: readonly LoaderLine[];
+  seed: number;
+  /** Rows of a step. With unit `batch` each line has its own. */
+  globalBatch?: number;
+  unit?: 'sample' | 'batch';
+  encode: EncodeOptions;
+  images: ImageWorkersOptions;
+  collate?: CollateOptions;
+  /** Steps that are made ready ahead. Default 2. */
+  prefetch?: number;
+  /** Gets the replaced samples of each step before its batch is given out; awaited. */
+  onBadSamples?: (entries: readonly BadSample[]) => void | Promise<void>;
+  budget?: BadSampleBudget;
+}
+
+export interface Loader {
+  /**
+   * The batch of a step; any order is allowed, consecutive steps are ready soonest.
+   * @throws TristageError E_BAD_SAMPLES when too many samples had to be replaced
+   */
+  batch(step: number): Promise<Batch>;
+  /** How many rows each line has given so far, in the order of the lines. */
+  drawn(): readonly number[];
+  /** Stops the work ahead and the image threads. */
+  close(): Promise<void>;
+}
+
+/** Samples that are tried for one place before the run stops. */
+const MOST_ATTEMPTS = 16;
+
+interface Row {
+  example: Example;
+  pixels: Uint8Array[];
+  bad: BadSample[];
+}
+
+interface Ready {
+  batch: Batch;
+  bad: BadSample[];
+  refs: SampleRef[];
+}
+
+/**
+ * A loader over open sources. Batches depend on sources, seed and step alone, not on what was asked before.
+ * @throws RangeError for rates or batch sizes that are not positive
+ */
+export function createLoader(options: LoaderOptions): Loader {
+  const { lines, prefetch = 2 } = options;
+  const stream = createStream({
+    lines: lines.map(({ source, rate, batch }) => ({
+      length: source.length,
+      fingerprint: source.fingerprint,
+      rate,
+      ...(batch === undefined ? {} : { batch }),
+    })),
+    seed: options.seed,
+    unit: options.unit ?? 'sample',
+    ...(options.globalBatch === undefined ? {} : { globalBatch: options.globalBatch }),
+  });
+  const workers = createImageWorkers(options.images);
+  const ahead = new Map<number, Promise<Ready>>();
+  const drawn = lines.map(() => 0);
+  const totals = { bad: 0, seen: 0 };
+  const start = (step: number): Promise<Ready> => {
+    const known = ahead.get(step);
+    if (known !== undefined) return known;
+    const ready = prepare(step, { options, stream, load: workers.load });
+    // Reported when the step is asked for; until then it must not count as unhandled.
+    ready.catch(() => undefined);
+    ahead.set(step, ready);
+    return ready;
+  };
+  return {
+    async batch(step) {
+      const ready = start(step);
+      for (const other of [...ahead.keys()]) if (other < step || other > step + prefetch) ahead.delete(other);
+      for (let next = step + 1; next <= step + prefetch; next++) void start(next);
+      const { batch, bad, refs } = await ready;
+      ahead.delete(step);
+      for (const ref of refs) drawn[ref.line] = (drawn[ref.line] ?? 0) + 1;
+      totals.seen += refs.length;
+      totals.bad += bad.length;
+      if (bad.length > 0) await options.onBadSamples?.(bad);
+      checkBudget({ ...totals, last: bad.at(-1) }, options.budget);
+      return batch;
+    },
+    drawn: () => [...drawn],
+    async close() {
+      ahead.clear();
+      await workers.close();
+    },
+  };
+}
+
+interface Work {
+  options: LoaderOptions;
+  stream: SampleStream;
+  load: (image: Example['images'][number]) => Promise<Uint8Array>;
+}
+
+async function prepare(step: number, work: Work): Promise<Ready> {
+  const refs = work.stream.step(step);
+  const rows = await Promise.all(refs.map((ref, slot) => fillPlace(ref, { ...work, step, slot })));
+  const batch = collate(
+    rows.map((row) => row.example),
+    { pixels: rows.flatMap((row) => row.pixels), imageSize: work.options.images.size },
+    work.options.collate,
+  );
+  return { batch, bad: rows.flatMap((row) => row.bad), refs };
+}
+
+/** The row of a place; a sample that cannot be used gives way to another of its source. */
+async function fillPlace(place: SampleRef, work: Work & { step: number; slot: number }): Promise<Row> {
+  const { source } = work.options.lines[place.line] as LoaderLine;
+  const bad: Omit<BadSample, 'replacedBy'>[] = [];
+  let ref = place;
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    if (attempt > 0) ref = work.stream.replacement(place, attempt);
+    try {
+      const { example, pixels } = await rowOf(ref, source, work);
+      return { example, pixels, bad: bad.map((entry) => ({ ...entry, replacedBy: ref.index })) };
+    } catch (error) {
+      if (!(error instanceof TristageError && error.kind === 'data')) throw error;
+      bad.push({ step: work.step, slot: work.slot, source: source.name, index: ref.index, ...causeOf(error) });
+    }
+  }
+  const last = bad.at(-1) as BadSample;
+  throw new TristageError({
+    kind: 'data',
+    code: 'E_BAD_SAMPLES',
+    message: `${MOST_ATTEMPTS} samples in a row cannot be used`,
+    where: `${last.source}: ${last.where}`,
+    found: `${last.code}, ${last.cause}`,
+    expected: 'samples with readable images and answers',
+    fix: 'check the files of this source',
+  });
+}
+
+async function rowOf(ref: SampleRef, source: OpenSource, { options, stream, load }: Work): Promise<Omit<Row, 'bad'>> {
+  const sample = await source.get(ref.index, stream.pick(ref));
+  checkSample(sample);
+  const example = encodeSample(sample, options.encode);
+  return { example, pixels: await Promise.all(example.images.map(load)) };
+}

@@ -1,0 +1,111 @@
+/**
+ * Which source gives draw n, and how many it gave before: a pure function of rates and random keys, so that nothing needs to be
+ * remembered to go on from any draw. Systematic sampling within blocks: every source has its exact share of each block, up to one
+ * draw, and draws of different sources are shuffled within it.
+ */
+
+import { permuted, type RandomStream } from '../core/rng.ts';
+
+/** Draws of a block. */
+const BLOCK = 1024;
+
+/** Where a draw falls. */
+export interface Ticket {
+  /** Index of the line of the mixture. */
+  line: number;
+  /** Draws of this line before this one. */
+  position: number;
+}
+
+export interface Mixture {
+  /** Planned share of each line, 0..1. */
+  readonly shares: readonly number[];
+  /** The line of draw n, n = 0, 1, ... */
+  ticket(draw: number): Ticket;
+}
+
+interface Block {
+  /** Line of each draw of the block. */
+  lines: Uint16Array;
+  /** Draws of the block before it that fell on the same line. */
+  ranks: Uint16Array;
+}
+
+/**
+ * Mixes lines at their rates.
+ * @param rates one for each line, relative to each other
+ * @param random its keys choose the order
+ * @throws RangeError for no rates, or one that is not above 0 and finite
+ */
+export function createMixture(rates: readonly number[], random: RandomStream): Mixture {
+  if (rates.length === 0) throw new RangeError('a mixture needs at least one line');
+  for (const rate of rates) {
+    if (!(rate > 0 && Number.isFinite(rate))) throw new RangeError(`a rate must be above 0, found ${rate}`);
+  }
+  const bounds = cumulativeShares(rates);
+  /** Draws of each line before block b. */
+  const before: number[][] = [rates.map(() => 0)];
+  let current: { number: number; block: Block } | undefined;
+  const countsBefore = (number: number): readonly number[] => {
+    for (let b = before.length; b <= number; b++) {
+      const counts = blockCounts(bounds, offsetOf(random, b - 1));
+      before.push(counts.map((count, line) => count + (before[b - 1]?.[line] ?? 0)));
+    }
+    return before[number] ?? [];
+  };
+  return {
+    shares: bounds.map((bound, line) => bound - (bounds[line - 1] ?? 0)),
+    ticket(draw) {
+      const number = Math.floor(draw / BLOCK);
+      if (current?.number !== number) current = { number, block: makeBlock(bounds, random, number) };
+      const line = current.block.lines[draw % BLOCK] ?? 0;
+      const position = (countsBefore(number)[line] ?? 0) + (current.block.ranks[draw % BLOCK] ?? 0);
+      return { line, position };
+    },
+  };
+}
+
+/** Upper bounds of the lines' intervals in 0..1. */
+function cumulativeShares(rates: readonly number[]): number[] {
+  const total = rates.reduce((sum, rate) => sum + rate, 0);
+  let sum = 0;
+  const bounds = rates.map((rate) => {
+    sum += rate;
+    return sum / total;
+  });
+  bounds[bounds.length - 1] = 1;
+  return bounds;
+}
+
+/** A block's points lie one in each of BLOCK equal cells of 0..1, all at this place of their cell. */
+function offsetOf(random: RandomStream, number: number): number {
+  return random.uniform(number);
+}
+
+function makeBlock(bounds: readonly number[], random: RandomStream, number: number): Block {
+  const offset = offsetOf(random, number);
+  const order = random.child(number);
+  const block: Block = { lines: new Uint16Array(BLOCK), ranks: new Uint16Array(BLOCK) };
+  const seen = bounds.map(() => 0);
+  for (let draw = 0; draw < BLOCK; draw++) {
+    const point = (permuted(draw, BLOCK, order) + offset) / BLOCK;
+    const line = bounds.findIndex((bound) => point < bound);
+    block.lines[draw] = line;
+    block.ranks[draw] = seen[line] ?? 0;
+    seen[line] = (seen[line] ?? 0) + 1;
+  }
+  return block;
+}
+
+/** Draws of each line in a whole block, without building it. */
+function blockCounts(bounds: readonly number[], offset: number): number[] {
+  const below = (bound: number | undefined): number => {
+    if (bound === undefined) return 0;
+    let points = Math.max(0, Math.min(BLOCK, Math.ceil(bound * BLOCK - offset)));
+    // Rounding may put the estimate one off from the comparison that makeBlock does.
+    while (points > 0 && (points - 1 + offset) / BLOCK >= bound) points--;
+    while (points < BLOCK && (points + offset) / BLOCK < bound) points++;
+    return points;
+  };
+  return bounds.map((bound, line) => below(bound) - below(bounds[line - 1]));
+}
