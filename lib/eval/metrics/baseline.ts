@@ -16,6 +16,8 @@ import { f1OfCounts, type MatchCounts } from './interval.ts';
 const GRID = 10;
 /** Steps by which the best box is then moved, in hundredths. */
 const MOVES = [6, 3, 1] as const;
+/** How many of the true objects are tried as constants. */
+const TRIED = 400;
 /** How many single objects take part in the search for a constant list. */
 const SHORTLIST = 40;
 /** Longest constant list. */
@@ -43,7 +45,7 @@ export function bestConstantDetection(truths: readonly (readonly SceneObject[])[
   const all = truths.flat().map(({ box }) => box);
   const best = searchBox((box) => all.filter((target) => boxesAgree(box, target)).length);
   const candidates = shortlist(
-    [best, ...all.map(onGrid)],
+    [best, ...spread(all).map(onGrid)],
     (box) => all.filter((other) => boxesAgree(box, other)).length,
   );
   const list = growList(candidates, (boxes) => truths.map((objects) => detectionCounts(unnamed(boxes), objects)));
@@ -57,7 +59,10 @@ export function bestConstantGrounding(truths: readonly (readonly SceneObject[])[
   const agreeing = (one: NamedBox): number =>
     all.filter(({ name, box }) => name === one.name && boxesAgree(one.box, box)).length;
   const found = [...known].sort().map((name) => ({ name, box: searchBox((box) => agreeing({ name, box })) }));
-  const candidates = shortlist([...found, ...all.map(({ name, box }) => ({ name, box: onGrid(box) }))], agreeing);
+  const candidates = shortlist(
+    [...found, ...spread(all).map(({ name, box }) => ({ name, box: onGrid(box) }))],
+    agreeing,
+  );
   const list = growList(candidates, (predicted) =>
     truths.map((objects) => groundingCounts({ predicted, objects, known })),
   );
@@ -87,6 +92,12 @@ function growList<T>(candidates: readonly T[], counts: (list: readonly T[]) => r
     reached = best.score;
   }
   return list;
+}
+
+/** At most TRIED elements, evenly spread over a list. */
+function spread<T>(list: readonly T[]): T[] {
+  const stride = Math.ceil(list.length / TRIED);
+  return list.filter((_, place) => place % stride === 0);
 }
 
 /** The candidates of the highest scores, best first, equal scores in the order given. */
