@@ -38,8 +38,6 @@ export interface Truth {
   readonly questionType?: string;
   /** The exact box that a [refer] answer should name. */
   readonly target?: Box;
-  /** Every name that a caption of this source may mention, each with the forms in which it may stand: name first, plural next. */
-  readonly lexicon?: readonly (readonly string[])[];
 }
 
 /** One typed record of a source. */
