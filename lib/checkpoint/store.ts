@@ -74,6 +74,8 @@ export async function writeCheckpoint(request: CheckpointContent & { runDir: str
   if (!(Number.isSafeInteger(step) && step >= 0) || !(keep >= 1)) {
     throw new RangeError(`step must be a whole number and keep at least 1, found ${step} and ${keep}`);
   }
+  if (JSON.stringify(request.state) === undefined)
+    throw new TypeError('the state of a checkpoint must be a JSON value');
   const folder = checkpointsDir(runDir);
   const path = join(folder, `step-${step}`);
   try {
