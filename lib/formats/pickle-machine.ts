@@ -50,7 +50,10 @@ function top(machine: Machine): unknown {
 }
 
 function stackError(machine: Machine, expected: string): TristageError {
-  return machine.reader.error('the stack does not hold what an opcode needs', { found: 'something else', expected });
+  return machine.reader.error('the stack does not hold what an opcode needs', {
+    found: `something else before offset ${machine.reader.position()}`,
+    expected,
+  });
 }
 
 function popToMark(machine: Machine): unknown[] {
@@ -66,7 +69,7 @@ function setItems(machine: Machine, values: readonly unknown[]): void {
   if (!(target instanceof Map) || values.length % 2 !== 0) throw stackError(machine, 'a dict and pairs');
   for (let i = 0; i < values.length; i += 2) {
     const key = values[i];
-    if (typeof key === 'object' && key !== null && !Array.isArray(key) && !isPickleGlobal(key)) {
+    if (typeof key === 'object' && key !== null && !isTuple(key) && !isPickleGlobal(key)) {
       throw stackError(machine, 'keys of dicts that are texts, numbers, tuples or globals');
     }
     target.set(key, values[i + 1]);
@@ -75,7 +78,7 @@ function setItems(machine: Machine, values: readonly unknown[]): void {
 
 function append(machine: Machine, values: readonly unknown[]): void {
   const target = top(machine);
-  if (!Array.isArray(target) || Object.isFrozen(target)) throw stackError(machine, 'a list');
+  if (!Array.isArray(target) || isTuple(target)) throw stackError(machine, 'a list');
   for (const value of values) target.push(value);
 }
 
@@ -139,6 +142,10 @@ function persistent(machine: Machine, id: unknown): void {
 }
 
 /** Tuples are frozen arrays, which tells them from lists. */
+function isTuple(value: unknown): boolean {
+  return Array.isArray(value) && Object.isFrozen(value);
+}
+
 function tuple(machine: Machine, values: unknown[]): void {
   pushNew(machine, Object.freeze(values));
 }
@@ -218,9 +225,9 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [0x58, (m) => text(m, m.reader.sized(4))], // X
   [0x8c, (m) => text(m, m.reader.sized(1))], // SHORT_BINUNICODE
   [0x8d, (m) => text(m, m.reader.sized(8))], // BINUNICODE8
-  [0x42, (m) => pushNew(m, m.reader.sized(4).slice())], // B
-  [0x43, (m) => pushNew(m, m.reader.sized(1).slice())], // C
-  [0x8e, (m) => pushNew(m, m.reader.sized(8).slice())], // BINBYTES8
+  [0x42, (m) => pushNew(m, new Uint8Array(m.reader.sized(4)))], // B
+  [0x43, (m) => pushNew(m, new Uint8Array(m.reader.sized(1)))], // C
+  [0x8e, (m) => pushNew(m, new Uint8Array(m.reader.sized(8)))], // BINBYTES8
   // containers
   [0x5d, (m) => pushNew(m, [])], // ]
   [0x6c, (m) => pushNew(m, popToMark(m))], // l

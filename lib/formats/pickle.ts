@@ -62,13 +62,13 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions): { value: 
   for (let count = 0; ; count++) {
     const at = reader.position();
     const code = reader.byte();
-    if (code === STOP) break;
     if (count > limits.operations || machine.objects > limits.objects || at > end) {
       throw reader.error('the pickle is too large', {
         found: `offset ${at}, ${machine.objects} objects`,
         expected: 'less',
       });
     }
+    if (code === STOP) break;
     const operation = OPERATIONS.get(code);
     if (operation === undefined) {
       const found = `opcode 0x${code.toString(16).padStart(2, '0')} at offset ${at}`;
