@@ -12,6 +12,8 @@ export const RUN_FILES = {
   run: 'run.json',
   events: 'events.jsonl',
   summary: 'summary.json',
+  /** Samples that could not be used and what replaced them. */
+  ledger: 'bad-samples.jsonl',
   checkpoints: 'checkpoints',
 } as const;
 
@@ -51,18 +53,22 @@ function namesIn(folder: string): string[] {
 }
 
 /**
- * Makes the run folder.
+ * Looks whether a run may use a folder; changes nothing.
  * @returns whether a run is there already
  * @throws TristageError E_OUT_EXISTS for a folder with content when the run shall not resume, E_OUT_FOREIGN for content that is no run
  */
-export async function openRunFolder(folder: string, resume: boolean): Promise<boolean> {
+export function inspectRunFolder(folder: string, resume: boolean): boolean {
   const names = namesIn(folder);
   if (names.length > 0 && !resume) throw existsError(folder, names);
   const there = names.includes(RUN_FILES.config);
   // A run that was killed before its first file was whole leaves only the empty folder of checkpoints.
   if (!there && names.some((name) => name !== RUN_FILES.checkpoints)) throw foreignError(folder, names);
-  await mkdir(join(folder, RUN_FILES.checkpoints), { recursive: true });
   return there;
+}
+
+/** Makes the run folder. */
+export async function createRunFolder(folder: string): Promise<void> {
+  await mkdir(join(folder, RUN_FILES.checkpoints), { recursive: true });
 }
 
 function listed(names: readonly string[]): string {

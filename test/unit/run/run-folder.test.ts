@@ -4,48 +4,51 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { formatDuration, progressLines } from '../../../lib/run/progress.ts';
-import { openRunFolder, readSummary, writeRunJson } from '../../../lib/run/run-folder.ts';
+import { createRunFolder, inspectRunFolder, readSummary, writeRunJson } from '../../../lib/run/run-folder.ts';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'tristage-run-'));
 
 test('a new and an empty folder are taken, with and without --resume', async () => {
   for (const resume of [false, true]) {
     const empty = folder();
-    assert.equal(await openRunFolder(empty, resume), false);
-    assert.ok(existsSync(join(empty, 'checkpoints')));
-    assert.equal(await openRunFolder(join(folder(), 'a', 'b'), resume), false);
+    assert.equal(inspectRunFolder(empty, resume), false);
+    const missing = join(folder(), 'a', 'b');
+    assert.equal(inspectRunFolder(missing, resume), false);
+    assert.ok(!existsSync(missing));
+    await createRunFolder(missing);
+    assert.ok(existsSync(join(missing, 'checkpoints')));
   }
 });
 
 test('a folder with content is refused without --resume, and nothing in it changes', async () => {
   const full = folder();
   writeFileSync(join(full, 'thesis.txt'), 'three years');
-  await assert.rejects(openRunFolder(full, false), { code: 'E_OUT_EXISTS', exitStatus: 2, where: full });
+  assert.throws(() => inspectRunFolder(full, false), { code: 'E_OUT_EXISTS', exitStatus: 2, where: full });
   assert.ok(!existsSync(join(full, 'checkpoints')));
 });
 
 test('--resume into a folder that holds no run is refused', async () => {
   const full = folder();
   writeFileSync(join(full, 'thesis.txt'), 'three years');
-  await assert.rejects(openRunFolder(full, true), { code: 'E_OUT_FOREIGN', exitStatus: 2 });
+  assert.throws(() => inspectRunFolder(full, true), { code: 'E_OUT_FOREIGN', exitStatus: 2 });
 });
 
 test('--resume into a run finds it', async () => {
   const run = folder();
   writeFileSync(join(run, 'config.resolved.yaml'), 'version: 1\n');
-  assert.equal(await openRunFolder(run, true), true);
+  assert.equal(inspectRunFolder(run, true), true);
 });
 
 test('--resume into what a run left that was killed at once starts anew', async () => {
   const run = folder();
   mkdirSync(join(run, 'checkpoints'));
-  assert.equal(await openRunFolder(run, true), false);
+  assert.equal(inspectRunFolder(run, true), false);
 });
 
 test('a file in the place of the folder is a coded error', async () => {
   const parent = folder();
   writeFileSync(join(parent, 'file'), '');
-  await assert.rejects(openRunFolder(join(parent, 'file'), false), { code: 'E_OUT', exitStatus: 2 });
+  assert.throws(() => inspectRunFolder(join(parent, 'file'), false), { code: 'E_OUT', exitStatus: 2 });
 });
 
 test('a summary is read back; a run without one has none', async () => {

@@ -1,0 +1,38 @@
+import { type Command, flag, JSON_OPTION, text } from '../command.ts';
+import { printResult, stderrLogger } from '../output.ts';
+
+export const bench: Command = {
+  name: 'bench',
+  summary: 'Measure our engines against plain PyTorch on this machine, in one run',
+  positional: '<what>',
+  positionalSummary: 'ops: each operation; step: a whole training step',
+  choices: ['ops', 'step'],
+  options: {
+    engine: {
+      type: 'string',
+      choices: ['torch', 'tensorflow'],
+      default: 'torch',
+      requiresArg: true,
+      describe: 'Which engine',
+    },
+    rounds: { type: 'number', requiresArg: true, default: 5, describe: 'Rounds, in which both sides take turns' },
+    threads: { type: 'number', requiresArg: true, describe: 'Threads of both sides; default: every processor' },
+    filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops)' },
+    ...JSON_OPTION,
+  },
+  examples: ['tristage bench step --json', 'tristage bench ops --filter attention'],
+  run: async (args) => {
+    const { benchOps, benchStep, renderBench } = await import('../../lib/run/bench/index.ts');
+    const logger = stderrLogger();
+    const threads = args['threads'];
+    const report = await (args['what'] === 'ops' ? benchOps : benchStep)({
+      engine: text(args, 'engine') === 'tensorflow' ? 'tensorflow' : 'torch',
+      rounds: Number(args['rounds']),
+      threads: typeof threads === 'number' ? threads : undefined,
+      filter: text(args, 'filter'),
+      log: (line) => logger.info(line),
+    });
+    printResult(report, renderBench(report), flag(args, 'json'));
+    return 0;
+  },
+};

@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+/** The command line: argv -> lib/run -> exit status. Nothing heavy is imported before a command is known. */
+
+import { main } from './main.ts';
+
+process.exitCode = await main(process.argv.slice(2));

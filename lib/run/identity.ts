@@ -1,0 +1,29 @@
+/** What makes a run this run: the settings that decide what its next step computes. */
+
+import type { RunConfig } from '../config/schema.ts';
+import { sha256 } from '../core/hash.ts';
+
+/** Keys of a line of the mixture that say where files lie, not what they hold; the data has a fingerprint of its own. */
+const PLACES = new Set(['root', 'annotations', 'images']);
+
+/**
+ * A hash over model, data, stage and train settings. Engine, places of files, checkpoints and the number of steps may change between
+ * two parts of a run: they do not make it another run.
+ */
+export function identityOf(config: RunConfig): string {
+  const { model, stage, data, train } = config;
+  const { weights: _, preset: __, ...sizes } = model;
+  const { steps: ___, checkpoint: ____, ...settings } = train;
+  const sources = data.mixture.sources.map((line) =>
+    Object.fromEntries(Object.entries(line).filter(([key]) => !PLACES.has(key))),
+  );
+  return sha256(canonical({ stage, sizes, settings, data: { ...data, mixture: sources } }));
+}
+
+/** JSON with sorted keys, so that the order of a file does not matter. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

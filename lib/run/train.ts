@@ -1,0 +1,236 @@
+/** One training run from its file to its last checkpoint: opens everything, then lets the loop run. */
+
+import { join } from 'node:path';
+import { type Checkpoint, latestGood, writeCheckpoint } from '../checkpoint/store.ts';
+import { optimizerSources, readOptimizer, tensorSources } from '../checkpoint/tensors.ts';
+import { printConfig } from '../config/print.ts';
+import type { RunConfig } from '../config/schema.ts';
+import { writeFileAtomic } from '../core/atomic.ts';
+import type { Logger } from '../core/log.ts';
+import { openLedger } from '../data/ledger.ts';
+import type { Loader } from '../data/loader.ts';
+import { type EngineInfo, openEngine } from '../engine/engine.ts';
+import { disposeMiniGpt } from '../model/minigpt.ts';
+import { trainableOf } from '../model/store.ts';
+import { type EventLog, openEventLog } from '../report/events.ts';
+import { type AdamW, createAdamW } from '../train/adamw.ts';
+import { runLoop, type StepRecord } from '../train/loop.ts';
+import { describePlan, planRun, type RunPlan } from '../train/plan.ts';
+import { checkResume, parseState, trainState } from '../train/state.ts';
+import { trainableIn } from '../train/trainable.ts';
+import { type Registry, type ResolvedRun, stageOf } from './config.ts';
+import { type OpenData, openData, openLoader } from './data.ts';
+import { runFacts } from './facts.ts';
+import { identityOf } from './identity.ts';
+import { modelConfigOf } from './model-config.ts';
+import { progressLines } from './progress.ts';
+import {
+  createRunFolder,
+  inspectRunFolder,
+  RUN_FILES,
+  type RunSummary,
+  readSummary,
+  writeRunJson,
+} from './run-folder.ts';
+import { summaryOf, summaryTracker } from './summary.ts';
+import { updater } from './update.ts';
+import { type Assembled, assembleModel, modelFileOf } from './weights.ts';
+
+export interface TrainRequest {
+  run: ResolvedRun;
+  /** Run folder. */
+  folder: string;
+  resume: boolean;
+  registry: Registry;
+  logger: Logger;
+  /** Asks the run to save and stop after the step under way. */
+  signal?: AbortSignal | undefined;
+  /** Called after each step, for whoever runs a stage as part of something larger. */
+  onStep?: ((record: StepRecord) => void) | undefined;
+}
+
+/** Everything that is open while a run trains. */
+interface Session {
+  request: TrainRequest;
+  config: RunConfig;
+  engine: EngineInfo;
+  data: OpenData;
+  loader: Loader;
+  assembled: Assembled;
+  optimizer: AdamW;
+  events: EventLog;
+  plan: RunPlan;
+  /** Updates already done. */
+  from: number;
+}
+
+/**
+ * Trains one run, or goes on with it.
+ * @returns what summary.json says
+ * @throws TristageError of every kind; what was saved before stays usable
+ */
+export async function trainRun(request: TrainRequest): Promise<RunSummary> {
+  const { run, folder, resume, logger } = request;
+  const there = inspectRunFolder(folder, resume);
+  const checkpoint = there ? await resumePoint(request) : undefined;
+  const finished = readSummary(folder);
+  if (checkpoint !== undefined && checkpoint.step >= run.config.train.steps && finished?.finished === true) {
+    logger.info(`${folder} is finished: step ${finished.step} of ${finished.steps}`);
+    return finished;
+  }
+  if (resume && checkpoint === undefined) logger.info(`no checkpoint in ${folder}: starting at step 0`);
+  const session = await openSession(request, checkpoint);
+  try {
+    return await runSession(session);
+  } finally {
+    session.events.close();
+    await session.loader.close();
+    session.optimizer.dispose();
+    disposeMiniGpt(session.assembled.model);
+  }
+}
+
+/** The newest good checkpoint of the folder; each damaged one is named. */
+async function resumePoint({ folder, logger }: TrainRequest): Promise<Checkpoint | undefined> {
+  const { checkpoint, damaged } = await latestGood(folder);
+  for (const { path, error } of damaged)
+    logger.warn(`${path} is not used: ${error.message} (${error.where}, ${error.found})`);
+  return checkpoint;
+}
+
+async function openSession(request: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
+  const { run, folder, registry, logger } = request;
+  const { config } = run;
+  const data = await openData(config, registry);
+  if (checkpoint !== undefined) checkState(request, checkpoint, data);
+  const plan = planOf(config, data, registry);
+  for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
+  for (const line of describePlan(plan)) logger.info(line);
+  const { backend, device, threads } = config.engine;
+  const engine = await openEngine({ backend, device, threads });
+  logger.info(
+    `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
+  );
+  const { assembled, optimizer } = await openModel(request, checkpoint);
+  await createRunFolder(folder);
+  await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
+  await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external: assembled.external }));
+  const from = checkpoint?.step ?? 0;
+  const events = await openEventLog(join(folder, RUN_FILES.events), from);
+  events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
+  if (from > 0) logger.info(`going on after step ${from}`);
+  const ledger = openLedger(join(folder, RUN_FILES.ledger));
+  const loader = openLoader({
+    config,
+    model: assembled.model.config,
+    data,
+    onBadSamples: (entries) => ledger.append(entries),
+  });
+  return { request, config, engine, data, loader, assembled, optimizer, events, plan, from };
+}
+
+function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
+  const state = parseState(checkpoint.state, `${checkpoint.path}/state.json`);
+  checkResume({
+    state,
+    identity: identityOf(run.config),
+    data: data.fingerprint,
+    steps: run.config.train.steps,
+    where: folder,
+  });
+}
+
+function planOf(config: RunConfig, data: OpenData, registry: Registry): RunPlan {
+  const { steps, globalBatch, microBatch = globalBatch } = config.train;
+  return planRun({
+    model: modelConfigOf(config),
+    trainable: config.train.trainable ?? stageOf(config, registry).trains,
+    steps,
+    globalBatch,
+    microBatch,
+    sources: data.lines.map(({ source, task, rate }) => ({ source: source.name, task, samples: source.length, rate })),
+  });
+}
+
+async function openModel(
+  { run: { config }, registry }: TrainRequest,
+  checkpoint: Checkpoint | undefined,
+): Promise<{ assembled: Assembled; optimizer: AdamW }> {
+  const { optimizer: settings, seed, trainable } = config.train;
+  const assembled = await assembleModel({
+    config: modelConfigOf(config),
+    weights: config.model.weights,
+    checkpoint: checkpoint?.modelFile,
+    init: checkpoint === undefined && config.init !== undefined ? await modelFileOf(config.init.from) : undefined,
+    trainable: trainableIn(trainable ?? stageOf(config, registry).trains),
+    seed,
+  });
+  const optimizer = createAdamW(trainableOf(assembled.model.store), {
+    betas: settings.betas,
+    eps: settings.eps,
+    weightDecay: settings.weightDecay,
+  });
+  if (checkpoint !== undefined) optimizer.restore(await readOptimizer(checkpoint.optimizerFile));
+  return { assembled, optimizer };
+}
+
+async function runSession(session: Session): Promise<RunSummary> {
+  const { request, config, loader, events, engine, from } = session;
+  const { steps, globalBatch, checkpoint } = config.train;
+  const tracker = summaryTracker(from > 0 ? join(request.folder, RUN_FILES.events) : undefined);
+  const line = progressLines(steps, globalBatch);
+  const result = await runLoop({
+    from,
+    to: steps,
+    data: (index) => loader.batch(index),
+    update: updater({ config, model: session.assembled.model, optimizer: session.optimizer }),
+    onStep: (record) => {
+      tracker.add(record);
+      events.write(stepEvent(record, globalBatch));
+      request.logger.info(line(record));
+      request.onStep?.(record);
+    },
+    save: (step) => save(session, step),
+    saveEvery: checkpoint.everySteps,
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+  });
+  const seconds = tracker.seconds();
+  if (result.interrupted) events.write({ event: 'interrupted', step: result.step });
+  else events.write({ event: 'end', step: result.step, seconds });
+  const summary = summaryOf({ config, engine, tracker, step: result.step, finished: !result.interrupted });
+  await writeRunJson(request.folder, RUN_FILES.summary, summary);
+  return summary;
+}
+
+function stepEvent(record: StepRecord, globalBatch: number) {
+  const { waitSeconds, ...rest } = record;
+  return {
+    event: 'step' as const,
+    ...rest,
+    samplesPerSecond: globalBatch / record.seconds,
+    dataWait: waitSeconds / record.seconds,
+  };
+}
+
+/** Writes a checkpoint: every weight that no published file holds, the optimizer, and where the run stands. */
+async function save({ request, config, assembled, optimizer, data, events }: Session, step: number): Promise<void> {
+  const start = performance.now();
+  const { model, stored } = assembled;
+  const weights = new Map([...model.store].filter(([name]) => stored.has(name)));
+  const { globalBatch, seed, checkpoint } = config.train;
+  const path = await writeCheckpoint({
+    runDir: request.folder,
+    step,
+    model: tensorSources(weights),
+    optimizer: optimizerSources(optimizer.state),
+    state: trainState({ step, globalBatch, seed, identity: identityOf(config), data: data.fingerprint }),
+    keep: checkpoint.keep,
+  });
+  events.write({
+    event: 'checkpoint',
+    step,
+    path: `checkpoints/step-${step}`,
+    seconds: (performance.now() - start) / 1000,
+  });
+  request.logger.info(`saved ${path}`);
+}

@@ -1,0 +1,88 @@
+/** The update of one step: a batch of the loader, cut into micro-batches, through the trainer's step. */
+
+import type { RunConfig } from '../config/schema.ts';
+import { TristageError } from '../core/errors.ts';
+import { sliceBatch } from '../data/collate.ts';
+import type { Batch } from '../data/sample.ts';
+import type { MiniGpt } from '../model/minigpt.ts';
+import { trainableOf } from '../model/store.ts';
+import type { AdamW } from '../train/adamw.ts';
+import type { UpdateReport } from '../train/loop.ts';
+import { learningRate, type Schedule } from '../train/schedule.ts';
+import { type StepOptions, type StepResult, trainStep } from '../train/step.ts';
+
+export interface UpdaterRequest {
+  config: RunConfig;
+  model: MiniGpt;
+  optimizer: AdamW;
+}
+
+/** The function that the loop calls: does update `index` on its batch and reports it. */
+export function updater({
+  config,
+  model,
+  optimizer,
+}: UpdaterRequest): (index: number, batch: Batch) => Promise<UpdateReport> {
+  const { globalBatch, microBatch = globalBatch, clip, recompute, seed } = config.train;
+  const trainable = trainableOf(model.store);
+  const schedule = scheduleOf(config);
+  const rate = model.config.lora?.dropout ?? 0;
+  const options: StepOptions = { clipNorm: clip, recompute, dropout: rate > 0 ? { rate, seed } : undefined };
+  return async (index, batch) => {
+    const lr = learningRate(schedule, index);
+    const microBatches = slices(batch, microBatch);
+    const result = await trainStep({ model, trainable, optimizer, microBatches, step: index, lr, options });
+    if (result.fault !== undefined) throw faultError(index + 1, result.fault);
+    const { loss, gradNorm, tokens } = result;
+    return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch) };
+  };
+}
+
+/** The learning rates of a run. */
+export function scheduleOf({ train }: RunConfig): Schedule {
+  const { optimizer, schedule, steps } = train;
+  return { ...schedule, lr: optimizer.lr, steps };
+}
+
+function slices(batch: Batch, rows: number): Batch[] {
+  const [B] = batch.shape;
+  if (rows >= B) return [batch];
+  const starts = Array.from({ length: Math.ceil(B / rows) }, (_, i) => i * rows);
+  return starts.map((start) => sliceBatch(batch, start, Math.min(B, start + rows)));
+}
+
+/** Mean loss over the supervised tokens of each task's rows. */
+function lossByTask({ rows }: StepResult, { examples }: Batch): UpdateReport['tasks'] {
+  const sums = new Map<string, { loss: number; tokens: number }>();
+  for (const [place, { loss, tokens }] of rows.entries()) {
+    const task = examples[place]?.task ?? 'text';
+    const sum = sums.get(task) ?? { loss: 0, tokens: 0 };
+    sums.set(task, { loss: sum.loss + loss, tokens: sum.tokens + tokens });
+  }
+  return Object.fromEntries(
+    [...sums].map(([task, { loss, tokens }]) => [task, { loss: tokens === 0 ? 0 : loss / tokens, tokens }]),
+  );
+}
+
+function faultError(step: number, fault: NonNullable<StepResult['fault']>): TristageError {
+  if (fault === 'no-tokens') {
+    return new TristageError({
+      kind: 'data',
+      code: 'E_NO_TOKENS',
+      message: 'a batch has nothing to learn from',
+      where: `step ${step}`,
+      found: 'no supervised token',
+      expected: 'answers that are not cut off',
+      fix: 'raise data.maxTokens',
+    });
+  }
+  return new TristageError({
+    kind: 'numeric',
+    code: 'E_NOT_FINITE',
+    message: `the ${fault} of a step is not finite`,
+    where: `step ${step}`,
+    found: 'NaN or infinity',
+    expected: 'a finite number',
+    fix: 'lower train.optimizer.lr, set train.clip or warm up longer; --resume goes on from the last checkpoint',
+  });
+}
