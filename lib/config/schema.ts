@@ -12,6 +12,8 @@ export interface SourceDeclaration {
   name: string;
   /** Tasks that its samples can have. */
   tasks: readonly string[];
+  /** True when it needs no files, so that root may be left out. */
+  embedded?: boolean;
   /** Its own options. A field that is a file or folder carries `.meta({ path: true })`. */
   options: z.ZodObject;
 }
@@ -57,7 +59,9 @@ function sourceLine(source: SourceDeclaration): z.ZodObject {
   const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');
   return z.strictObject({
     source: z.literal(source.name).describe('Name of the source.'),
-    root: path('Folder of the source’s files.'),
+    root: source.embedded
+      ? path('Has no effect: this source makes its samples itself.').default('.')
+      : path('Folder of the source’s files.'),
     task: source.tasks.length > 1 ? task : task.default(first ?? ''),
     rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
     ...source.options.shape,

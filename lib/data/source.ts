@@ -25,6 +25,11 @@ export interface OpenSource {
   readonly length: number;
   /** Equal fingerprints mean equal samples in equal order; part of what decides the order of training data. */
   readonly fingerprint: string;
+  /**
+   * Samples that share one image stand in runs of this many: 0 to n-1, n to 2n-1, and so on. Samples of a run that are asked for
+   * together carry one image object, so a packer can show them behind one visual prefix. Absent: every sample has its own image.
+   */
+  readonly samplesPerImage?: number;
   /** Facts for people: how many rows were left out and why. */
   readonly notes: readonly string[];
   /**
@@ -41,6 +46,8 @@ export interface Source {
   /** One sentence for people. */
   readonly summary: string;
   readonly kind: SourceKind;
+  /** True for a source that makes its samples itself: it needs no root. */
+  readonly embedded?: boolean;
   readonly tasks: readonly Task[];
   /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */
   readonly options: z.ZodObject;
