@@ -122,7 +122,7 @@ interface DecodeTools {
   dummyPrefix: boolean;
 }
 
-/** Special tokens stand as their names; before each that follows ordinary text the original puts a space. */
+/** Special tokens stand as their names; the original puts a space before the text that precedes one. */
 function decodeWithSpecials(ids: readonly number[], tools: DecodeTools): string {
   let output = '';
   let run: number[] = [];
