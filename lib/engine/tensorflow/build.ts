@@ -13,28 +13,22 @@ const require = createRequire(import.meta.url);
 /** tfjs-node-gpu 4.22 supports Node-API 3 to 8. */
 const NODE_API_VERSION = 8;
 
-/** The folder of the installed npm package `name`, or undefined. */
-function packageFolder(name: string): string | undefined {
-  try {
-    return dirname(require.resolve(`${name}/package.json`));
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * The folder of `@tensorflow/tfjs-node-gpu`.
  * @throws TristageError E_ENGINE_MISSING when the optional package is not installed
  */
 export function nodePackage(): string {
-  const folder = packageFolder('@tensorflow/tfjs-node-gpu');
-  if (folder !== undefined) return folder;
-  throw new TristageError({
-    kind: 'environment',
-    code: 'E_ENGINE_MISSING',
-    message: "the engine 'tensorflow' needs the optional npm package @tensorflow/tfjs-node-gpu",
-    fix: 'npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0, then tristage setup --engine tensorflow',
-  });
+  try {
+    return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+  } catch (cause) {
+    throw new TristageError({
+      kind: 'environment',
+      code: 'E_ENGINE_MISSING',
+      message: "the engine 'tensorflow' needs the optional npm package @tensorflow/tfjs-node-gpu",
+      fix: 'npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0, then tristage setup --engine tensorflow',
+      cause,
+    });
+  }
 }
 
 export interface Addon {
@@ -52,7 +46,7 @@ interface Sources {
 
 function sources(): Sources {
   const folder = nodePackage();
-  const headers = packageFolder('node-api-headers')!;
+  const headers = dirname(require.resolve('node-api-headers/package.json'));
   const binding = readdirSync(join(folder, 'binding')).filter((name) => name.endsWith('.cc'));
   return {
     binding: binding.sort().map((name) => join(folder, 'binding', name)),
