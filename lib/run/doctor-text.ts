@@ -38,6 +38,7 @@ export function renderDoctor(report: DoctorReport, paint: DoctorPaint = (_, text
     line('pip', pip === null ? paint('note', 'none') : `${pip.version} of ${pip.python}`),
     line('cache', report.cache),
     ...engines.flatMap((check) => engineLines(check, paint)),
+    line('auto', report.auto === null ? paint('bad', 'no engine') : `${report.auto}, the first that works`),
     line(
       'images',
       `sharp ${images.sharp} (libvips ${images.libvips}): ${images.images} images at once, ${images.threads} threads each`,
