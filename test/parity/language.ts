@@ -24,9 +24,10 @@ export interface RecordedLlama {
   rms_norm_eps: number;
   tie_word_embeddings?: boolean;
   pad_token_id?: number;
+  rope_theta?: number;
 }
 
-export function llamaConfigOf(recorded: RecordedLlama, ropeTheta = 10000): LlamaConfig {
+export function llamaConfigOf(recorded: RecordedLlama, ropeTheta = recorded.rope_theta ?? 10000): LlamaConfig {
   return {
     vocabulary: recorded.vocab_size,
     width: recorded.hidden_size,

@@ -31,15 +31,15 @@ import { byPublishedName, fixtureWeights } from '../weights.ts';
 interface LoraFixture {
   llama_config: RecordedLlama;
   rope_theta?: number;
-  lora: { r: number; alpha: number; dropout: number; target_modules: LoraTarget[] };
+  lora: { r: number; alpha: number; dropout: number; target_modules: LoraTarget[]; use_rslora?: boolean };
 }
 
 /** Runs one fixture folder. */
 export async function run(dir: string): Promise<ParityResult[]> {
   const fixture = await readJson<LoraFixture>(dir, 'config.json');
   const config = llamaConfigOf(fixture.llama_config, fixture.rope_theta);
-  const { r: rank, alpha, dropout, target_modules: targets } = fixture.lora;
-  const lora: LoraConfig = { rank, alpha, dropout, targets };
+  const { r: rank, alpha, dropout, target_modules: targets, use_rslora: rslora = false } = fixture.lora;
+  const lora: LoraConfig = { rank, alpha, dropout, targets, rslora };
   const weights = fixtureWeights(await readTensors(join(dir, 'weights.safetensors')));
   const io = recorded(await readTensors(join(dir, 'io.safetensors')));
   const store = createParams({

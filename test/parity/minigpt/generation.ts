@@ -17,7 +17,7 @@ export async function compareGeneration(fixture: StepFixture, model: MiniGpt): P
   const shown = encodeReferencePrompts(texts, fixture, PADDING);
   checks.equal('generate.prompt_token_ids', shown.tokenIds, io.ints('generate.prompt_token_ids'));
   checks.equal('generate.attention_mask', shown.attentionMask, io.ints('generate.attention_mask'));
-  const prompts = { ...encodeReferencePrompts(texts, fixture, 0), pixels: pooledPixels(io, image_index) };
+  const prompts = { ...encodeReferencePrompts(texts, fixture, 0), pixels: pooledPixels(io, image_index ?? []) };
   const device = deviceBatch(prompts, model.config);
   const embeddings = inputEmbeddings(model, device);
   checks.close(

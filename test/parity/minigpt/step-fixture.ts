@@ -38,13 +38,13 @@ export interface StepFile {
   batches: RecordedBatch[];
   generate: {
     texts: string[];
-    image_index: number[];
+    image_index: number[] | null;
     max_new_tokens: number;
     output_ids: number[][];
     answers: string[];
   };
   multi_select: {
-    image_index: number[];
+    image_index: number[] | null;
     instruction_input: string[];
     candidates: string[][];
     chat_template: boolean;
