@@ -1,5 +1,5 @@
 /**
- * Which objects stand where. Every possible arrangement belongs to one split by its own hash, whatever the seed, so a held-out
+ * Which objects stand where. Every possible arrangement belongs to one split by what it is, whatever the seed, so a held-out
  * scene cannot share its arrangement with any training scene of any run.
  */
 
@@ -68,15 +68,17 @@ export function objectLimit(options: SceneOptions, index: number): number {
  */
 export function arrange(art: Art, options: SceneOptions, index: number): Placed[] {
   const stream = sceneStream(options, index, USE.arrangement);
+  // Drawn once: crowded scenes, which are drawn anew more often, must not become rare.
+  const count = options.minObjects + stream.integer(0, objectLimit(options, index) - options.minObjects + 1);
+  const repeats = stream.uniform(1) < options.repeat;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const random = stream.child(attempt);
     let draws = 0;
     const pick = (bound: number): number => random.integer(draws++, bound);
-    const kinds = drawKinds(art, { options, index, pick });
+    const kinds = drawKinds(art, { count, repeats, pick });
     const placed = placeAll(art, { kinds, imageSize: options.imageSize, pick });
     if (placed === undefined) continue;
-    const key = arrangementKey(placed, art, options.imageSize);
-    if (splitOfArrangement(key) === options.split) return placed;
+    if (splitOfArrangement(cellsOf(placed, art, options.imageSize)) === options.split) return placed;
   }
   throw new TristageError({
     kind: 'config',
@@ -90,16 +92,14 @@ export function arrange(art: Art, options: SceneOptions, index: number): Placed[
 }
 
 interface Drawing {
-  options: SceneOptions;
-  index: number;
+  count: number;
+  /** Whether the second object is of the same kind as the first. */
+  repeats: boolean;
   pick(bound: number): number;
 }
 
-/** Different kinds, but for the share of scenes in which the second object repeats the first. */
-function drawKinds(art: Art, { options, index, pick }: Drawing): number[] {
-  const span = objectLimit(options, index) - options.minObjects + 1;
-  const count = options.minObjects + pick(span);
-  const repeats = pick(1000) < options.repeat * 1000 && count > 1;
+/** Different kinds, but for the one that repeats. */
+function drawKinds(art: Art, { count, repeats, pick }: Drawing): number[] {
   const left = art.kinds.map((_, kind) => kind);
   const kinds: number[] = [];
   while (kinds.length < count) {
@@ -146,21 +146,31 @@ export function coveredShare(a: Placed, b: Placed): number {
   return (width * height) / Math.min(a.width * a.height, b.width * b.height);
 }
 
-/**
- * Names an arrangement: the kinds with the cells of an 8 x 8 grid in which their centres lie, in alphabetical order. Size,
- * flip, brightness and background are not part of it, so scenes that differ in those alone fall into one split.
- */
-export function arrangementKey(placed: readonly Placed[], art: Pick<Art, 'kinds'>, imageSize: number): string {
-  const cell = (centre: number): number => Math.min(CELLS - 1, Math.floor((centre * CELLS) / imageSize));
-  return placed
-    .map(({ kind, left, top, width, height }) => {
-      return `${art.kinds[kind]?.name}@${cell(left + width / 2)},${cell(top + height / 2)}`;
-    })
-    .sort()
-    .join(' ');
+/** Where the centre of an object lies, in cells of an 8 x 8 grid. */
+export interface CellOfObject {
+  readonly name: string;
+  readonly column: number;
+  readonly row: number;
 }
 
-/** The split to which an arrangement belongs. */
-export function splitOfArrangement(key: string): Split {
-  return keyOfText(key) % HELD_OUT_ONE_IN === 0 ? 'heldout' : 'train';
+/**
+ * What makes an arrangement: kinds and cells. Size, flip, brightness and background are no part of it, so scenes that differ in
+ * those alone fall into one split.
+ */
+export function cellsOf(placed: readonly Placed[], art: Pick<Art, 'kinds'>, imageSize: number): CellOfObject[] {
+  const cell = (centre: number): number => Math.min(CELLS - 1, Math.floor((centre * CELLS) / imageSize));
+  return placed.map(({ kind, left, top, width, height }) => ({
+    name: art.kinds[kind]?.name ?? '',
+    column: cell(left + width / 2),
+    row: cell(top + height / 2),
+  }));
+}
+
+/**
+ * The split to which an arrangement belongs, whatever the order of its objects. A sum over the objects, not a hash of them all:
+ * so the held-out cells of every kind lie evenly over the image.
+ */
+export function splitOfArrangement(cells: readonly CellOfObject[]): Split {
+  const sum = cells.reduce((total, { name, column, row }) => total + keyOfText(name) + column + 3 * row, 0);
+  return sum % HELD_OUT_ONE_IN === 0 ? 'heldout' : 'train';
 }
