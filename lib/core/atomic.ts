@@ -19,8 +19,8 @@ export function isTemporaryName(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
-/** Asks the disk to keep a file's bytes, or a folder's list of names. */
-export async function syncPath(path: string): Promise<void> {
+/** Asks the disk to keep a file's bytes. */
+async function syncFile(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();
@@ -29,14 +29,21 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
+/** Asks the disk to keep a folder's list of names; some file systems know no such request, and none needs it for safety of content. */
+async function syncFolder(path: string): Promise<void> {
+  await syncFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (!['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM'].includes(error.code ?? '')) throw error;
+  });
+}
+
 /** Syncs every file below a folder, then the folders themselves. */
 async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) await syncTree(path);
-    else if (entry.isFile()) await syncPath(path);
+    else if (entry.isFile()) await syncFile(path);
   }
-  await syncPath(folder);
+  await syncFolder(folder);
 }
 
 /**
@@ -67,7 +74,7 @@ export async function writeStreamAtomic(path: string, write: (handle: FileHandle
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncPath(dirname(path));
+  await syncFolder(dirname(path));
 }
 
 /**
@@ -88,7 +95,7 @@ export async function publishDirAtomic(path: string, fill: (folder: string) => P
     await rm(temporary, { recursive: true, force: true });
     throw error;
   }
-  await syncPath(dirname(path));
+  await syncFolder(dirname(path));
 }
 
 async function replaceDir(from: string, to: string): Promise<void> {

@@ -84,6 +84,7 @@ function append(machine: Machine, values: readonly unknown[]): void {
 
 function remember(machine: Machine, index: number): void {
   machine.memo.set(index, top(machine));
+  machine.objects++;
 }
 
 function recall(machine: Machine, index: number): void {
@@ -118,7 +119,14 @@ function reduce(machine: Machine): void {
   }
   const made = callee.call(args);
   if (typeof made === 'object' && made !== null) machine.madeBy.set(made, callee);
+  // A call copies what a few opcodes name again and again; without counting it, a small pickle could ask for endless work.
+  machine.objects += copiedItems(made);
   pushNew(machine, made);
+}
+
+function copiedItems(made: unknown): number {
+  if (made instanceof Map || made instanceof Set) return made.size;
+  return made instanceof Uint8Array ? Math.ceil(made.byteLength / 16) : 0;
 }
 
 function build(machine: Machine): void {

@@ -40,12 +40,12 @@ export interface UnpickleOptions {
 export interface PickleLimits {
   readonly bytes: number;
   readonly operations: number;
-  /** Values with memory of their own: texts, containers, results of calls. */
+  /** Values with memory of their own: texts, containers, results of calls, each item that a call copies. */
   readonly objects: number;
 }
 
 /** Limits for checkpoints; real ones stay an order of magnitude below. */
-export const PICKLE_LIMITS: PickleLimits = { bytes: 32 << 20, operations: 8_000_000, objects: 2_000_000 };
+export const PICKLE_LIMITS: PickleLimits = { bytes: 16 << 20, operations: 4_000_000, objects: 1_000_000 };
 
 const STOP = 0x2e;
 

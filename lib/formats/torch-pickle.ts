@@ -22,6 +22,9 @@ export interface TorchTensor {
   readonly storage: TorchStorage;
 }
 
+/** More dimensions than torch allows. */
+const LARGEST_RANK = 64;
+
 /** A view may repeat elements (an expanded tensor), but not beyond its storage and this many. */
 const LARGEST_EXPANSION = 1 << 24;
 
@@ -55,13 +58,23 @@ export function torchError(path: string, message: string, details: { found: stri
   });
 }
 
+/** A text of the file for a message. */
+export function shortText(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}
+
 /** True for a tensor of a torch file that has not been read. */
 export function isTorchTensor(value: unknown): value is TorchTensor {
   return typeof value === 'object' && value !== null && TENSORS.has(value);
 }
 
+/** A short list of whole numbers from 0. */
 function isWholeList(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+  return (
+    Array.isArray(value) &&
+    value.length <= LARGEST_RANK &&
+    value.every((item) => Number.isSafeInteger(item) && item >= 0)
+  );
 }
 
 /** The whitelist for one file; `path` is for messages. */
@@ -81,7 +94,7 @@ export function torchGlobals(path: string): ReadonlyMap<string, PickleGlobal> {
     add(`${module}.set`, { call: ([items]) => new Set(Array.isArray(items) ? items : []) });
   }
   add('torch.Size', { call: ([sizes]) => sizes ?? Object.freeze([]) });
-  add('torch.device', { call: (args) => args.join(':') });
+  add('torch.device', { call: (args) => deviceText(path, args) });
   for (const name of DTYPES) add(`torch.${name}`);
   for (const [name, dtype] of Object.entries(STORAGES)) STORAGE_OF.set(add(`torch.${name}`), dtype);
   add('torch._utils._rebuild_tensor_v2', { call: (args) => rebuildTensor(path, args) });
@@ -89,6 +102,19 @@ export function torchGlobals(path: string): ReadonlyMap<string, PickleGlobal> {
     add(`torch._utils.${name}`, { call: ([tensor]) => checkedTensor(path, tensor) });
   }
   return globals;
+}
+
+/** `cuda`, 0 -> `cuda:0`. */
+function deviceText(path: string, args: readonly unknown[]): string {
+  const [kind, index] = args;
+  const isKind = typeof kind === 'string' && kind.length < 40;
+  if (!isKind || !(index === undefined || Number.isSafeInteger(index))) {
+    throw torchError(path, 'a device is not valid', {
+      found: `${args.length} arguments`,
+      expected: 'a name, an index',
+    });
+  }
+  return index === undefined ? kind : `${kind}:${index}`;
 }
 
 function mapOf(path: string, args: readonly unknown[]): Map<unknown, unknown> {
@@ -117,7 +143,8 @@ function rebuildTensor(path: string, args: readonly unknown[]): TorchTensor {
   if (typeof storage !== 'object' || storage === null || !KNOWN_STORAGES.has(storage)) {
     throw wrong('no storage', 'a storage, an offset, a shape and strides');
   }
-  const { elements, dtype, key } = storage as TorchStorage;
+  const { elements, dtype } = storage as TorchStorage;
+  const key = shortText((storage as TorchStorage).key);
   if (!isWholeList(shape) || !isWholeList(stride) || !isWholeList([offset]) || shape.length !== stride.length) {
     throw wrong(`a view of storage ${key}`, 'an offset, a shape and strides of whole numbers, as many of each');
   }
@@ -155,7 +182,7 @@ export function resolveStorage(path: string, id: unknown, known: Map<string, Tor
     return storage;
   }
   if (before.dtype === dtype && before.elements === elements) return before;
-  throw torchError(path, `storage ${JSON.stringify(key)} is described in two ways`, {
+  throw torchError(path, `storage ${shortText(key)} is described in two ways`, {
     found: `${dtype} x ${elements}`,
     expected: `${before.dtype} x ${before.elements}`,
   });

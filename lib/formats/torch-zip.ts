@@ -2,11 +2,12 @@
 
 import { type ByteFile, openByteFile } from './file-bytes.ts';
 import { DTYPE_BYTES, elementCount, type HostTensor } from './host-tensor.ts';
-import { unpickle } from './pickle.ts';
+import { PICKLE_LIMITS, unpickle } from './pickle.ts';
 import { openLegacyStorages } from './torch-legacy.ts';
 import {
   isTorchTensor,
   resolveStorage,
+  shortText,
   type TorchStorage,
   type TorchTensor,
   torchError,
@@ -105,6 +106,13 @@ async function openZipStorages(file: ByteFile): Promise<TorchStorages> {
   }
   const folder = pickle.name.slice(0, -'data.pkl'.length);
   const order = archive.entries.get(`${folder}byteorder`);
+  if (pickle.size > PICKLE_LIMITS.bytes || (order?.size ?? 0) > 100) {
+    const found = `data.pkl of ${pickle.size} bytes, byteorder of ${order?.size ?? 0}`;
+    throw torchError(file.path, 'the structure of the file is too large', {
+      found,
+      expected: `${PICKLE_LIMITS.bytes}`,
+    });
+  }
   const orderText = order === undefined ? 'little' : new TextDecoder().decode(await archive.read(order));
   if (orderText !== 'little') {
     throw torchError(file.path, 'the byte order is not supported', {
@@ -121,7 +129,7 @@ async function openZipStorages(file: ByteFile): Promise<TorchStorages> {
   for (const { key, dtype, elements } of storages.values()) {
     const size = archive.entries.get(`${folder}data/${key}`)?.size;
     if (size !== elements * DTYPE_BYTES[dtype]) {
-      throw torchError(file.path, `storage ${JSON.stringify(key)} has another size than its tensors say`, {
+      throw torchError(file.path, `storage ${shortText(key)} has another size than its tensors say`, {
         found: size === undefined ? 'no such entry' : `${size} bytes`,
         expected: `${elements} x ${dtype}`,
       });

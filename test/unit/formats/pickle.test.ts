@@ -184,6 +184,19 @@ describe('hostile pickles', () => {
     assert.equal(tight(bytesOf('N0'.repeat(20), 'N.'))().value, null);
   });
 
+  it('are refused when they ask for the same copy again and again', () => {
+    const pairs = Array.from({ length: 50_000 }, (_, i) => bytesOf(push.int(i), 'N', 0x86));
+    const once = bytesOf('](', ...pairs, 'eq', 0);
+    const again = (callee: Uint8Array) => bytesOf(callee, '(h', 0, 'tR0').toString('latin1').repeat(1000);
+    for (const callee of [push.global('collections', 'OrderedDict'), push.global('builtins', 'set')]) {
+      refused(bytesOf(once, again(callee), '.'), 'E_PICKLE', /too large/);
+    }
+    const text = bytesOf(push.text('x'.repeat(1 << 20)), 'q', 0, '0');
+    const encode = bytesOf(push.global('_codecs', 'encode'), '(h', 0, push.text('latin1'), 'tR0').toString('latin1');
+    refused(bytesOf(text, encode.repeat(1000), 'N.'), 'E_PICKLE', /too large/);
+    refused(bytesOf(text, push.global('torch', 'device'), '(h', 0, 'tR.'), 'E_TORCH_FILE', /device/);
+  });
+
   it('never end in anything but a value or a coded error, for random bytes and for damaged good ones', () => {
     const random = randomStream(21);
     const good = pickleOf(

@@ -153,6 +153,7 @@ describe('hostile torch files', () => {
     ['a storage smaller than its entry', { elements: 2, shape: [2] }],
     ['a storage of another width', { storage: 'DoubleStorage' }],
     ['a negative storage', { elements: -4 }],
+    ['more dimensions than torch has', { shape: Array(65).fill(1), stride: Array(65).fill(1) }],
     ['an empty view far outside', { shape: [0], offset: 1000 }],
   ];
   for (const [what, spec] of wrongTensors) {
@@ -243,6 +244,11 @@ describe('hostile archives', () => {
     ['another name in the local header', [pickle, { ...data, localName: 'x/data/7' }], /local header/],
     ['no pickle', [data], /exactly one/],
     ['two pickles', [pickle, { ...pickle, name: 'y/data.pkl' }], /exactly one/],
+    [
+      'a structure larger than any checkpoint has',
+      [{ ...pickle, data: Buffer.alloc((16 << 20) + 1) }, data],
+      /too large/,
+    ],
     ['the other byte order', [pickle, data, { name: 'x/byteorder', data: Buffer.from('big') }], /byte order/],
   ];
   for (const [what, parts, pattern] of wrong) {
@@ -350,6 +356,11 @@ describe('torch files of before 1.6', () => {
   const wrong: [string, Legacy][] = [
     ['another magic number', { magic: push.int(7) }],
     ['another protocol', { protocol: 1002 }],
+    [
+      'a structure larger than any checkpoint has',
+      [{ ...pickle, data: Buffer.alloc((16 << 20) + 1) }, data],
+      /too large/,
+    ],
     ['the other byte order', { facts: push.dict(push.text('little_endian'), Buffer.of(0x89)) }],
     ['no facts of the machine', { facts: push.int(0) }],
     ['a storage list that lacks one', { keys: push.list() }],
