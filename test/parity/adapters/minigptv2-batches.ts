@@ -48,7 +48,12 @@ export function encodeReferenceBatch(
     maxContext: settings.max_context_len,
     maxAnswer: settings.max_txt_len,
     endSymbol: settings.end_sym,
-    compat: { cutEos: true, cutContext: true, maskPadId: { id: padId, from: conversation ? 'attention' : 'labels' } },
+    compat: {
+      parseSpecials: true,
+      cutEos: true,
+      cutContext: true,
+      maskPadId: { id: padId, from: conversation ? 'attention' : 'labels' },
+    },
   };
   const rows = turnsOf(settings, samples).map((turns) => encodeTurns(turns, options));
   return padRows(rows, { padId, padding: 'reference-sum' });
@@ -77,7 +82,7 @@ function turnsOf(settings: ReferenceSettings, samples: ReferenceSamples): Prompt
  */
 export function encodeReferencePrompts(texts: readonly string[], model: ReferenceModel, padId: number): TokenBatch {
   const rows = texts.map((text) => {
-    const tokenIds = Int32Array.from(encodePromptText(text, model, true));
+    const tokenIds = Int32Array.from(encodePromptText(text, { ...model, compat: { parseSpecials: true } }, true));
     return { tokenIds, labels: new Int32Array(tokenIds.length).fill(IGNORE), contextLength: tokenIds.length - 1 };
   });
   return padRows(rows, { padId, align: 'left' });
