@@ -17,6 +17,8 @@ export interface EncodeCompat {
   maskPadId?: { id: number; from: 'labels' | 'attention' };
   /** Two BOS before a prompt that is to be answered, as the reference evaluates. */
   doubleBos?: boolean;
+  /** Let `<s>`, `</s>` and `<unk>` inside questions and answers become special tokens. Without it they are plain text. */
+  parseSpecials?: boolean;
 }
 
 export interface EncodeOptions {
@@ -111,12 +113,21 @@ interface Part {
 }
 
 function answerParts(turns: readonly PromptTurn[], options: EncodeOptions): Part[] {
-  const { tokenizer, endSymbol = DEFAULTS.endSymbol } = options;
+  const { tokenizer } = options;
   return turns.flatMap(({ prompt, answer }, place) => {
-    const said = { ids: tokenizer.encode(answer + endSymbol), supervised: true };
+    const said = { ids: encodeAnswer(answer, options), supervised: true };
     if (place === 0) return [said];
     return [{ ids: [tokenizer.bosId, ...encodePromptText(prompt, options)], supervised: false }, said];
   });
+}
+
+/** An answer with its end symbol. A special token splits a text, so it may be encoded apart; any other end belongs to the text. */
+function encodeAnswer(answer: string, { tokenizer, endSymbol = DEFAULTS.endSymbol, compat }: EncodeOptions): number[] {
+  const parseSpecials = compat?.parseSpecials ?? false;
+  const end = tokenizer.encode(endSymbol);
+  const special = end.length === 1 && [tokenizer.eosId, tokenizer.bosId, tokenizer.unkId].includes(end[0] as number);
+  if (!special) return tokenizer.encode(answer + endSymbol, { parseSpecials });
+  return [...tokenizer.encode(answer, { parseSpecials }), ...end];
 }
 
 /**
@@ -168,11 +179,12 @@ function maskPad(row: EncodedRow, { id, from }: { id: number; from: 'labels' | '
  */
 export function encodePromptText(
   prompt: string,
-  { tokenizer, imageTokens }: Pick<EncodeOptions, 'tokenizer' | 'imageTokens'>,
+  { tokenizer, imageTokens, compat }: Pick<EncodeOptions, 'tokenizer' | 'imageTokens' | 'compat'>,
   bos = false,
 ): number[] {
+  const parseSpecials = compat?.parseSpecials ?? false;
   return prompt.split(IMAGE_PLACEHOLDER).flatMap((piece, place) => {
-    const ids = tokenizer.encode(piece, { bos: bos && place === 0 });
+    const ids = tokenizer.encode(piece, { bos: bos && place === 0, parseSpecials });
     return place === 0 ? ids : [...new Array<number>(imageTokens).fill(IMAGE_SLOT), ...ids];
   });
 }
@@ -192,7 +204,7 @@ export interface PromptToAnswer {
  * @returns an Example without labels
  */
 export function encodePrompt(request: PromptToAnswer, options: EncodeOptions): Example {
-  const { tokenizer, endSymbol = DEFAULTS.endSymbol, compat = {}, spacing } = options;
+  const { tokenizer, compat = {}, spacing } = options;
   const images = request.image === undefined ? [] : [request.image];
   const ids: number[] = compat.doubleBos ? [tokenizer.bosId] : [];
   let contextLength = 0;
@@ -201,7 +213,7 @@ export function encodePrompt(request: PromptToAnswer, options: EncodeOptions): E
     const prompt = encodePromptText(promptOf(turn.question, { images: images.length, place, spacing }), options);
     if (place === 0) contextLength = prompt.length;
     ids.push(tokenizer.bosId, ...prompt);
-    if (place + 1 < questions.length) ids.push(...tokenizer.encode(turn.answer + endSymbol));
+    if (place + 1 < questions.length) ids.push(...encodeAnswer(turn.answer, options));
   }
   return {
     id: request.id ?? 'prompt',

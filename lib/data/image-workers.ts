@@ -29,6 +29,8 @@ interface Waiting {
 interface Member {
   worker: Worker;
   waiting: Map<number, Waiting>;
+  /** Why it ended, once it has. */
+  ended?: string;
 }
 
 /** Starts the workers; idle workers do not keep the process alive. */
@@ -42,6 +44,7 @@ export function createImageWorkers({ threads = 1, ...options }: ImageWorkersOpti
       // What is not encoded costs less to resize here than to send to a worker.
       if (members.length === 0 || 'pixels' in image) return loadImage(image, options);
       const member = members.reduce((least, other) => (other.waiting.size < least.waiting.size ? other : least));
+      if (member.ended !== undefined) throw workerDied(member.ended);
       const id = nextId++;
       return new Promise((resolve, reject) => {
         member.waiting.set(id, { resolve, reject });
@@ -82,6 +85,7 @@ function startMember(options: LoadImageOptions): Member {
     else waiting?.reject(errorOf(reply.failure));
   });
   const fail = (reason: string): void => {
+    member.ended ??= reason;
     for (const waiting of member.waiting.values()) waiting.reject(workerDied(reason));
     member.waiting.clear();
   };

@@ -20,8 +20,6 @@ export const IMAGE_STD = [0.26862954, 0.26130258, 0.27577711] as const;
  */
 export type ImageTransform = 'pillow-bicubic' | 'sharp-cubic';
 
-export const IMAGE_TRANSFORMS: readonly ImageTransform[] = ['pillow-bicubic', 'sharp-cubic'];
-
 export interface DecodeImageOptions {
   /** Refuse images of more pixels, before they are decoded. Default 100 million. */
   maxPixels?: number;

@@ -139,6 +139,20 @@ test('the prompt of a conversation to be answered is the training row up to its 
   assert.equal(asked.contextLength, trained.contextLength);
 });
 
+test('the name of a special token inside a text is text; the original’s reading comes by name', () => {
+  const turns: [string, string][] = [['is </s> <s> an end?', 'no </s> it is not']];
+  const plain = encodeSample(sample(turns), options);
+  assert.equal(plain.tokenIds.filter((id) => id === EOS || id === BOS).length, 2);
+  assert.equal(tokenizer.decode(plain.labels.filter((label) => label !== IGNORE)), 'no </s> it is not');
+  const parsed = encodeSample(sample(turns), { ...options, compat: { parseSpecials: true } });
+  assert.equal(parsed.tokenIds.filter((id) => id === EOS || id === BOS).length, 5);
+});
+
+test('an end symbol that is ordinary text is encoded with the answer', () => {
+  const example = encodeSample(sample([['q', 'red']]), { ...options, endSymbol: '\n' });
+  assert.deepEqual([...example.labels.filter((label) => label !== IGNORE)], tokenizer.encode('red\n'));
+});
+
 test('the two BOS of the original evaluation come only by name', () => {
   const twice = encodePrompt({ question: 'hi' }, { ...options, compat: { doubleBos: true } });
   const once = encodePrompt({ question: 'hi' }, options);
