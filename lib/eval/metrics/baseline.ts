@@ -20,6 +20,8 @@ const MOVES = [6, 3, 1] as const;
 const TRIED = 400;
 /** How many single objects take part in the search for a constant list. */
 const SHORTLIST = 40;
+/** The truths are given by class already. */
+const NO_FORMS = new Map<string, never>();
 /** Longest constant list. */
 const LONGEST = 12;
 
@@ -48,23 +50,25 @@ export function bestConstantDetection(truths: readonly (readonly SceneObject[])[
     [best, ...spread(all).map(onGrid)],
     (box) => all.filter((other) => boxesAgree(box, other)).length,
   );
-  const list = growList(candidates, (boxes) => truths.map((objects) => detectionCounts(unnamed(boxes), objects)));
+  const list = growList(candidates, (boxes) =>
+    truths.map((objects) => detectionCounts({ predicted: unnamed(boxes), objects, forms: NO_FORMS })),
+  );
   return list.map((box) => formatBox(box, 'round')).join(' ');
 }
 
 /** The text of the list of grounded phrases with the highest grounding F1. */
 export function bestConstantGrounding(truths: readonly (readonly SceneObject[])[]): string {
   const all = truths.flat().map(({ name, box }) => ({ name: normalisePhrase(name), box }));
-  const known = new Set(all.map(({ name }) => name));
+  const names = [...new Set(all.map(({ name }) => name))].sort();
   const agreeing = (one: NamedBox): number =>
     all.filter(({ name, box }) => name === one.name && boxesAgree(one.box, box)).length;
-  const found = [...known].sort().map((name) => ({ name, box: searchBox((box) => agreeing({ name, box })) }));
+  const found = names.map((name) => ({ name, box: searchBox((box) => agreeing({ name, box })) }));
   const candidates = shortlist(
     [...found, ...spread(all).map(({ name, box }) => ({ name, box: onGrid(box) }))],
     agreeing,
   );
   const list = growList(candidates, (predicted) =>
-    truths.map((objects) => groundingCounts({ predicted, objects, known })),
+    truths.map((objects) => groundingCounts({ predicted, objects, forms: NO_FORMS })),
   );
   return list.map(({ name, box }) => formatPhrase(name, [box], 'round')).join(' ');
 }

@@ -2,6 +2,7 @@
 
 import { normalisePhrase, plainTextOfAnswer } from '../parse-answer.ts';
 import { type Estimate, f1Estimate, type MatchCounts } from './interval.ts';
+import { type NameForm, type NameForms, nameForms } from './names.ts';
 
 /** A caption of an image whose objects are known. */
 export interface CaptionItem {
@@ -32,26 +33,24 @@ const REACH = 4;
 const PLURAL = 2;
 
 /** One mention of a name in a text. */
-interface Mention {
-  name: string;
+interface Mention extends NameForm {
   start: number;
   end: number;
-  plural: boolean;
 }
 
 /**
  * The objects that a text mentions. `a dog and two stars` holds a dog and two stars; `dogs` without a number counts two; `the dog`
  * counts only where no dog was mentioned before.
- * @param names the names to look for, in any case; longer ones win over names inside them
+ * @param forms what to look for; longer forms win over forms inside them
  */
-export function objectsOfText(text: string, names: readonly string[]): Map<string, number> {
+export function objectsOfText(text: string, forms: NameForms): Map<string, number> {
   const words =
     plainTextOfAnswer(text)
       .toLowerCase()
       .match(/[a-z0-9'-]+|[.,;:!?]/g) ?? [];
   const counts = new Map<string, number>();
   let free = 0;
-  for (const { name, start, end, plural } of findMentions(words, names)) {
+  for (const { name, start, end, plural } of findMentions(words, forms)) {
     const { number = plural ? PLURAL : 1, definite } = countBefore(words.slice(Math.max(free, start - REACH), start));
     const before = counts.get(name) ?? 0;
     counts.set(name, definite ? Math.max(before, number) : before + number);
@@ -65,8 +64,9 @@ export function captionObjectF1(
   items: readonly CaptionItem[],
   { names, seed = 0 }: { names: readonly string[]; seed?: number },
 ): Estimate {
+  const forms = nameForms(names);
   return f1Estimate(
-    items.map((item) => compareCounts(objectsOfText(item.answer, names), countNames(item.names))),
+    items.map((item) => compareCounts(objectsOfText(item.answer, forms), countNames(item.names))),
     seed,
   );
 }
@@ -85,30 +85,18 @@ export function compareCounts(said: NameCounts, truth: NameCounts): MatchCounts 
   return { hits, extra: sum(said.values()) - hits, missed: sum(truth.values()) - hits };
 }
 
-function findMentions(words: readonly string[], names: readonly string[]): Mention[] {
-  const forms = new Map<string, { name: string; plural: boolean }>();
-  const singular = [...new Set(names.map(normalisePhrase))];
-  for (const name of singular) for (const form of pluralForms(name)) forms.set(form, { name, plural: true });
-  // Last, so that a name that looks like a plural of another is itself; where both forms are equal (fish), it counts as one.
-  for (const name of singular) forms.set(name, { name, plural: false });
+function findMentions(words: readonly string[], forms: NameForms): Mention[] {
   const longest = Math.max(0, ...[...forms.keys()].map((form) => form.split(' ').length));
   const mentions: Mention[] = [];
   for (let start = 0; start < words.length; ) {
     let length = Math.min(longest, words.length - start);
-    while (length > 0 && !forms.has(words.slice(start, start + length).join(' '))) length -= 1;
-    const found = forms.get(words.slice(start, start + length).join(' '));
-    if (found !== undefined) mentions.push({ ...found, start, end: start + length });
-    start += Math.max(1, length);
+    let found: NameForm | undefined;
+    for (; length > 0 && found === undefined; length--) found = forms.get(words.slice(start, start + length).join(' '));
+    const end = start + Math.max(1, length + 1);
+    if (found !== undefined) mentions.push({ ...found, start, end });
+    start = found === undefined ? start + 1 : end;
   }
   return mentions;
-}
-
-/** Regular English plurals of a name's last word; forms that no text holds do no harm. */
-function pluralForms(name: string): string[] {
-  const forms = [`${name}s`, `${name}es`];
-  if (/[^aeiou]y$/.test(name)) forms.push(`${name.slice(0, -1)}ies`);
-  if (/fe?$/.test(name)) forms.push(`${name.replace(/fe?$/, '')}ves`);
-  return forms;
 }
 
 /** How many a noun phrase speaks of, from the words before the noun, nearest first; punctuation and joining words end the search. */

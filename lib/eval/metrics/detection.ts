@@ -1,9 +1,10 @@
 /** [detection]: F1 of boxes, each predicted box matched to at most one true box. */
 
 import type { SceneObject } from '../../data/sample.ts';
-import { type NamedBox, namedBoxesOfAnswer, normalisePhrase } from '../parse-answer.ts';
+import { type NamedBox, namedBoxesOfAnswer } from '../parse-answer.ts';
 import { boxesAgree, IOU_THRESHOLD } from './box-accuracy.ts';
 import { type Estimate, f1Estimate, type MatchCounts } from './interval.ts';
+import { classOfPhrase, type NameForms, nameForms } from './names.ts';
 
 /** A question whose right answer is a list of objects. */
 export interface ObjectsItem {
@@ -14,6 +15,8 @@ export interface ObjectsItem {
 /** Settings of the metrics that match boxes. */
 export interface MatchOptions {
   threshold?: number;
+  /** Names of the data set, which give phrases their class. */
+  names?: readonly string[];
   /** Seed of the bootstrap. */
   seed?: number;
 }
@@ -47,25 +50,31 @@ export function matchOneToOne<Predicted, True>(
 
 /**
  * F1 of the boxes of the answers. A box without phrase may be any of the objects, since the question named them; a box under a
- * phrase must be an object of that name.
+ * phrase must be an object of that class.
  */
 export function detectionF1(items: readonly ObjectsItem[], options: MatchOptions = {}): Estimate {
-  const { threshold = IOU_THRESHOLD, seed = 0 } = options;
-  return f1Estimate(
-    items.map(({ objects, answer }) => detectionCounts(namedBoxesOfAnswer(answer), objects, threshold)),
-    seed,
+  const { threshold = IOU_THRESHOLD, names = [], seed = 0 } = options;
+  const forms = nameForms(names);
+  const counts = items.map(({ objects, answer }) =>
+    detectionCounts({ predicted: namedBoxesOfAnswer(answer), objects, forms, threshold }),
   );
+  return f1Estimate(counts, seed);
 }
 
 /** The counts of one [detection] answer. */
-export function detectionCounts(
-  predicted: readonly NamedBox[],
-  objects: readonly SceneObject[],
-  threshold = IOU_THRESHOLD,
-): MatchCounts {
-  const truth = objects.map(({ name, box }) => ({ name: normalisePhrase(name), box }));
+export function detectionCounts(request: {
+  predicted: readonly NamedBox[];
+  objects: readonly SceneObject[];
+  forms: NameForms;
+  threshold?: number;
+}): MatchCounts {
+  const { predicted, objects, forms, threshold = IOU_THRESHOLD } = request;
+  const withClass = ({ name, box }: SceneObject): SceneObject => ({
+    name: name === '' ? '' : classOfPhrase(name, forms),
+    box,
+  });
   return matchOneToOne(
-    { predicted, truth },
+    { predicted: predicted.map(withClass), truth: objects.map(withClass) },
     (one, other) => (one.name === '' || one.name === other.name) && boxesAgree(one.box, other.box, threshold),
   );
 }

@@ -18,6 +18,7 @@ import { detectionF1, type ObjectsItem } from './detection.ts';
 import { accuracyByType, exactMatch, groupByType } from './exact-match.ts';
 import { groundingF1 } from './grounding.ts';
 import { type Estimate, wilson } from './interval.ts';
+import { namesOfTruths } from './names.ts';
 
 /** One question that a model has answered. */
 export interface Prediction {
@@ -53,7 +54,7 @@ const UNTYPED = 'all';
 export function summarise(predictions: readonly Prediction[], { seed = 0 }: { seed?: number } = {}): Metrics {
   const of = (task: ScoredTask): Prediction[] => predictions.filter((one) => one.task === task);
   const seedOf = (name: string): number => keyOfText(`${seed} ${name}`);
-  const names = knownNames(predictions);
+  const names = namesOfTruths(predictions.flatMap(({ truth }) => truth ?? []));
   const tasks: Partial<Record<ScoredTask, Estimate>> = {};
   const details: Record<string, Estimate> = {};
 
@@ -73,7 +74,7 @@ export function summarise(predictions: readonly Prediction[], { seed = 0 }: { se
     for (const [type, estimate] of Object.entries(types)) details[`vqa.${type}`] = estimate;
   }
   const detection = of('detection').map(detectionItem);
-  if (detection.length > 0) tasks.detection = detectionF1(detection, { seed: seedOf('detection') });
+  if (detection.length > 0) tasks.detection = detectionF1(detection, { names, seed: seedOf('detection') });
   const grounding = of('grounding').map(groundingItem);
   if (grounding.length > 0) tasks.grounding = groundingF1(grounding, { names, seed: seedOf('grounding') });
   const captions = of('caption');
@@ -126,12 +127,6 @@ function constantAnswers(predictions: readonly Prediction[]): Map<string, string
 /** Questions of one key share a constant answer. */
 function keyOf(prediction: Prediction): string {
   return prediction.task === 'vqa' ? `vqa ${typedItem(prediction).type}` : prediction.task;
-}
-
-/** All class names that the truths speak of, sorted. */
-function knownNames(predictions: readonly Prediction[]): string[] {
-  const objects = predictions.flatMap(({ truth }) => truth?.objects ?? []);
-  return [...new Set(objects.map(({ name }) => name))].sort();
 }
 
 function typedItem({ reference, answer, truth }: Prediction) {

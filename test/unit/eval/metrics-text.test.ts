@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { captionObjectF1, objectsOfText } from '../../../lib/eval/metrics/caption-objects.ts';
 import { accuracyByType, exactMatch } from '../../../lib/eval/metrics/exact-match.ts';
+import { nameForms } from '../../../lib/eval/metrics/names.ts';
 
 test('exact match forgives case, article and full stop, nothing else', () => {
   const items = ['dog', 'A dog.', 'dogs', 'the dog house', ''].map((answer) => ({ reference: 'Dog', answer }));
@@ -21,7 +22,8 @@ test('the mean over question types does not depend on how many questions a type 
 
 describe('objects of a caption', () => {
   const names = ['dog', 'star', 'butterfly', 'fish', 'traffic light', 'light', 'knife'];
-  const found = (text: string): Record<string, number> => Object.fromEntries(objectsOfText(text, names));
+  const forms = nameForms(names);
+  const found = (text: string): Record<string, number> => Object.fromEntries(objectsOfText(text, forms));
 
   test('numbers, articles and plurals say how many', () => {
     assert.deepEqual(found('two dogs and a star'), { dog: 2, star: 1 });
