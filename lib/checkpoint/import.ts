@@ -4,7 +4,8 @@ import type { TristageError } from '../core/errors.ts';
 import { fileError } from '../formats/file-bytes.ts';
 import { castFloat, type HostDtype, type HostTensor, isFloatDtype } from '../formats/host-tensor.ts';
 import { detectLayout, meaningOf, type WeightLayout } from './names.ts';
-import { openWeights, type WeightsFile } from './weights-file.ts';
+import type { WeightsFile } from './weights.ts';
+import { openWeights } from './weights-file.ts';
 
 /** What one import found. Every name of the file is in `found`, `unexpected` or `ignored`. */
 export interface ImportReport {

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
 import { fileError } from '../formats/file-bytes.ts';
 import { parseStrictJson, type StrictJson } from '../formats/strict-json.ts';
-import type { WeightEntry, WeightsFile } from './weights-file.ts';
+import type { WeightEntry, WeightsFile } from './weights.ts';
 
 function indexError(path: string, message: string, found: string, expected: string): TristageError {
   const fix = 'fetch the index and all of its files again';

@@ -4,30 +4,11 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
 import { fileError, openByteFile } from '../formats/file-bytes.ts';
-import type { HostDtype, HostTensor } from '../formats/host-tensor.ts';
+import type { HostTensor } from '../formats/host-tensor.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { isTorchTensor, openTorchFile, type TorchPlain, type TorchTensor } from '../formats/torch-zip.ts';
 import { openSharded } from './shards.ts';
-
-/** What is known of a tensor before it is read. */
-export interface WeightEntry {
-  readonly dtype: HostDtype;
-  readonly shape: readonly number[];
-  /** The file that holds it. */
-  readonly file: string;
-}
-
-/** An open file or folder of weights. */
-export interface WeightsFile {
-  /** What was opened. */
-  readonly path: string;
-  /** By the file's own names. */
-  readonly entries: ReadonlyMap<string, WeightEntry>;
-  /** Values among the weights that are no tensors, by name. */
-  readonly others: readonly string[];
-  read(name: string): Promise<HostTensor>;
-  close(): Promise<void>;
-}
+import type { WeightEntry, WeightsFile } from './weights.ts';
 
 /** Files that a folder of weights may consist of, in the order of preference. */
 const FOLDER_FILES = [

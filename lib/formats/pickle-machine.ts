@@ -1,8 +1,40 @@
 /** The stack machine of pickle: its state, its rules, and what each allowed opcode does. */
 
 import { TristageError } from '../core/errors.ts';
-import type { PickleGlobal, UnpickleOptions } from './pickle.ts';
 import type { PickleReader } from './pickle-reader.ts';
+
+/** What a pickle may call for one global name. */
+export interface PickleGlobal {
+  /** `module.name`, for messages. */
+  readonly name: string;
+  /** Called by REDUCE or NEWOBJ with the positional arguments. Absent: the global is only a value, such as a dtype. */
+  readonly call?: (args: readonly unknown[]) => unknown;
+  /** Called by BUILD on an object that `call` made. Absent: BUILD is refused. */
+  readonly setState?: (object: unknown, state: unknown) => void;
+}
+
+export interface UnpickleOptions {
+  /** File or entry, for messages. */
+  where: string;
+  /** The whitelist, by `module.name`. */
+  globals: ReadonlyMap<string, PickleGlobal>;
+  /** Resolves persistent ids; absent, they are refused. */
+  persistentLoad?: (id: unknown) => unknown;
+  /** How the bytes of Python 2 `str` become text. Default latin1, which keeps every byte. */
+  byteStrings?: 'latin1' | 'utf-8';
+  /** Offset at which the pickle begins. Default 0. */
+  start?: number;
+  /** Default: those for checkpoints. */
+  limits?: PickleLimits;
+}
+
+/** What a pickle may cost before it is refused. */
+export interface PickleLimits {
+  readonly bytes: number;
+  readonly operations: number;
+  /** Values with memory of their own: texts, containers, results of calls, each item that a call copies. */
+  readonly objects: number;
+}
 
 const MARK = Symbol('mark');
 

@@ -7,8 +7,7 @@ import type { TristageError } from '../core/errors.ts';
 import type { ByteFile } from './file-bytes.ts';
 import { DTYPE_BYTES } from './host-tensor.ts';
 import { PICKLE_LIMITS, unpickle } from './pickle.ts';
-import { resolveStorage, type TorchStorage, torchError, torchGlobals } from './torch-pickle.ts';
-import type { TorchStorages } from './torch-zip.ts';
+import { resolveStorage, type TorchStorage, type TorchStorages, torchError, torchGlobals } from './torch-pickle.ts';
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;

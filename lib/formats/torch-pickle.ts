@@ -22,6 +22,13 @@ export interface TorchTensor {
   readonly storage: TorchStorage;
 }
 
+/** The object of a torch file and the bytes of its storages. */
+export interface TorchStorages {
+  readonly root: unknown;
+  /** Bytes of a storage, from element `start`, `length` elements. */
+  read(storage: TorchStorage, range: { start: number; length: number }): Promise<Uint8Array>;
+}
+
 /** More dimensions than torch allows. */
 const LARGEST_RANK = 64;
 

@@ -9,6 +9,7 @@ import {
   resolveStorage,
   shortText,
   type TorchStorage,
+  type TorchStorages,
   type TorchTensor,
   torchError,
   torchGlobals,
@@ -18,13 +19,6 @@ import { openZip } from './zip.ts';
 
 export { isTorchTensor, type TorchTensor } from './torch-pickle.ts';
 export type { TorchPlain } from './torch-plain.ts';
-
-/** The object of a torch file and the bytes of its storages. */
-export interface TorchStorages {
-  readonly root: unknown;
-  /** Bytes of a storage, from element `start`, `length` elements. */
-  read(storage: TorchStorage, range: { start: number; length: number }): Promise<Uint8Array>;
-}
 
 /** An open torch file. */
 export interface TorchFile {
