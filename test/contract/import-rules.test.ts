@@ -50,7 +50,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lib/report': { own: ['lib/core'] },
   'lib/run': { own: LIB },
   'lib/index.ts': { own: LIB },
-  datasets: { own: ['lib/core', 'lib/formats', 'lib/data'], packages: ['zod'] },
+  datasets: { own: ['lib/core', 'lib/formats', 'lib/data'], packages: ['zod', 'sharp'] },
   stages: { own: ['lib/core', 'lib/train', 'lib/data'] },
   bin: { own: ['lib/run', 'lib/config', 'lib/core', 'datasets', 'stages'], packages: ['yargs', 'chalk'] },
 };
