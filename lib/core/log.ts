@@ -37,6 +37,3 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     error: at('error', 'error: '),
   };
 }
-
-/** A logger that drops everything. */
-export const silentLogger: Logger = createLogger({ sink: () => undefined });
