@@ -25,7 +25,8 @@ export const BOX_DELIMITER = '<delim>';
 
 const BOX_TEXT = /\{<(\d{1,3})><(\d{1,3})><(\d{1,3})><(\d{1,3})>\}/g;
 const ONE_BOX = /^\{<(\d{1,3})><(\d{1,3})><(\d{1,3})><(\d{1,3})>\}$/;
-const PHRASE = /<p>(.*?)<\/p>\s*((?:\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}(?:<delim>)?)+)/gs;
+/** A phrase holds no other phrase mark, so one without a box never swallows the next. */
+const PHRASE = /<p>((?:(?!<\/?p>).)*)<\/p>\s*((?:\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}(?:<delim>)?)+)/gs;
 
 /**
  * The text form of a box. Values outside 0..1 are moved to the edge, which the original does not do.

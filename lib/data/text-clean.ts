@@ -7,7 +7,7 @@
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const SPACE_RUN = new RegExp(`[${SPACE}]{2,}`, 'g');
 const SPACES = new RegExp(`[${SPACE}]+`);
-const ENDS = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, 'g');
+const ONE_SPACE = new RegExp(`^[${SPACE}]$`);
 const DROPPED = /[.!"()*#:;~]/g;
 
 export interface CleanOptions {
@@ -33,7 +33,11 @@ export function splitWords(text: string): string[] {
   return text.split(SPACES).filter((word) => word !== '');
 }
 
-/** Python's `str.strip()`. */
+/** Python's `str.strip()`; linear in the text, which an expression that looks for the end is not. */
 export function stripText(text: string): string {
-  return text.replace(ENDS, '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && ONE_SPACE.test(text[start] as string)) start++;
+  while (end > start && ONE_SPACE.test(text[end - 1] as string)) end--;
+  return text.slice(start, end);
 }

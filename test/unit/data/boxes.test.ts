@@ -73,10 +73,17 @@ test('a grounded caption gives each phrase with its own boxes', () => {
   );
 });
 
-test('hostile text is searched in linear time', () => {
-  const text = '<p>'.repeat(20000) + '{<1><2><3>'.repeat(20000);
-  assert.deepEqual(parsePhrases(text), []);
-  assert.deepEqual(parseBoxes(text), []);
+test('a phrase without a box does not swallow the next one', () => {
+  assert.deepEqual(parsePhrases('<p>a sky</p> over <p>a dog</p> {<1><2><3><4>}'), [
+    { phrase: 'a dog', boxes: [[0.01, 0.02, 0.03, 0.04]] },
+  ]);
+});
+
+test('long hostile texts are searched to their end without a result', () => {
+  for (const text of ['<p>', '<p>x</p> ', '{<1><2><3>', '<p>a</p>{<1><2><3><400>']) {
+    assert.deepEqual(parsePhrases(text.repeat(20000)), []);
+    assert.deepEqual(parseBoxes(text.repeat(20000)), []);
+  }
 });
 
 test('overlap is that of areas; the reference form counts one pixel more on each side', () => {
