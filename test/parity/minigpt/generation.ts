@@ -1,6 +1,7 @@
 /** Greedy generation: prompts, first logits, and the tokens that follow. */
 
 import { tf } from '../../../lib/engine/tf.ts';
+import { answerText } from '../../../lib/eval/answer-text.ts';
 import { generate } from '../../../lib/eval/generate.ts';
 import { deviceBatch, disposeBatch } from '../../../lib/model/batch.ts';
 import { inputEmbeddings, type MiniGpt } from '../../../lib/model/minigpt.ts';
@@ -45,6 +46,6 @@ export async function compareGeneration(fixture: StepFixture, model: MiniGpt): P
     ...new Array<number>(longest - tokenIds.length).fill(padId),
   ]);
   checks.equal('generate.output_ids', output, io.ints('generate.output_ids'));
-  const texted = rows.map(({ tokenIds }) => tokenizer.decode(tokenIds).trim());
+  const texted = rows.map(({ tokenIds }) => answerText(tokenIds, tokenizer));
   checks.equal('generate.answers', texted, answers);
 }
