@@ -21,9 +21,10 @@ export interface AnswerPhrase {
 const SPECIAL = /<unk>|<\/?s>/g;
 const NUMBER = String.raw`<\s*(\d{1,3})\s*>`;
 /** Four numbers in angle brackets; braces may be missing on either side. */
-const BOX = String.raw`\{?\s*${Array(4).fill(NUMBER).join(String.raw`\s*`)}\s*\}?`;
+const BOX = String.raw`(?:\{\s*)?${Array(4).fill(NUMBER).join(String.raw`\s*`)}(?:\s*\})?`;
 const ANY_BOX = new RegExp(BOX, 'g');
-const DELIMITER = new RegExp(String.raw`^\s*(?:${BOX_DELIMITER}|,)?\s*$`);
+const DELIMITERS: ReadonlySet<string> = new Set(['', ',', BOX_DELIMITER]);
+const END_PUNCTUATION: ReadonlySet<string> = new Set(' .,!?;:"\'');
 const ARTICLE = /^(?:an?|the)\s+(?=\S)/;
 const NUMBER_WORDS: ReadonlyMap<string, string> = new Map(
   ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word, value) => [
@@ -59,9 +60,10 @@ export function phrasesOfAnswer(answer: string): AnswerPhrase[] {
     const found = findBoxes(part);
     const first = found[0];
     if (first === undefined) continue;
-    const named = place > 0 ? /^\s*(.*?)\s*(?:<\/p>)?\s*$/s.exec(part.slice(0, first.start))?.[1] : undefined;
-    // A second `</p>`, or text behind the closing tag, separates the phrase from its boxes.
-    const phrase = named === undefined || named.includes('</p>') ? '' : named;
+    const before = part.slice(0, first.start).trim();
+    const named = before.endsWith('</p>') ? before.slice(0, -'</p>'.length).trim() : before;
+    // Text behind the closing tag separates the phrase from its boxes; before the first `<p>` there is no phrase.
+    const phrase = place === 0 || named.includes('</p>') ? '' : named;
     const run = phrase === '' ? 0 : runLength(part, found);
     if (run > 0) items.push({ phrase, boxes: found.slice(0, run).map(({ box }) => box) });
     if (run < found.length) items.push({ phrase: '', boxes: found.slice(run).map(({ box }) => box) });
@@ -81,15 +83,19 @@ export function plainTextOfAnswer(answer: string): string {
   const text = answer.replace(SPECIAL, '').replace(ANY_BOX, ' ').replaceAll(BOX_DELIMITER, ' ');
   return text
     .replace(/<\/?p>/g, ' ')
-    .replace(/\s+([.,!?;])/g, '$1')
     .replace(/\s+/g, ' ')
+    .replace(/ ([.,!?;])/g, '$1')
     .trim();
 }
 
 /** The form in which two phrases are compared: lower case, single spaces, no article in front, no punctuation at the ends. */
 export function normalisePhrase(phrase: string): string {
   const text = phrase.replace(SPECIAL, '').toLowerCase().replace(/\s+/g, ' ');
-  return text.replace(/^[\s.,!?;:"']+|[\s.,!?;:"']+$/g, '').replace(ARTICLE, '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && END_PUNCTUATION.has(text[start] as string)) start += 1;
+  while (end > start && END_PUNCTUATION.has(text[end - 1] as string)) end -= 1;
+  return text.slice(start, end).replace(ARTICLE, '');
 }
 
 /** The form in which two short answers are compared: a normalised phrase, or digits for the words zero to ten. */
@@ -114,7 +120,7 @@ function runLength(text: string, found: readonly FoundBox[]): number {
   let length = 1;
   while (length < found.length) {
     const between = text.slice((found[length - 1] as FoundBox).end, (found[length] as FoundBox).start);
-    if (!DELIMITER.test(between)) break;
+    if (!DELIMITERS.has(between.trim())) break;
     length += 1;
   }
   return length;

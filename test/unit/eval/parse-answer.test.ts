@@ -89,3 +89,12 @@ test('short answers are compared without case, article, ending punctuation, and 
   assert.equal(normaliseAnswer('light  blue</s>'), 'light blue');
   assert.notEqual(normaliseAnswer('ant'), normaliseAnswer('t'));
 });
+
+test('odd long answers are read like any other', () => {
+  const run = (text: string): string => text.repeat(100_000);
+  assert.deepEqual(phrasesOfAnswer(`<p>${run(' ')}dog${run(' ')}</p>${run(' ')}{<1><2><3><4>}${run(' <')}`), [
+    { phrase: 'dog', boxes: [[0.01, 0.02, 0.03, 0.04]] },
+  ]);
+  assert.equal(normaliseAnswer(`${run('!')}x${run('?')}y`), `x${run('?')}y`);
+  assert.equal(plainTextOfAnswer(`a${run(' ')}.${run('<p>')}`), 'a.');
+});
