@@ -64,28 +64,29 @@ export function checkpointsDir(runDir: string): string {
 }
 
 /**
- * Writes a checkpoint of a run and then removes the oldest ones beyond `keep`. Only one process may write checkpoints of a run.
+ * Writes a checkpoint of a run and then removes earlier ones beyond `keep`. Only one process may write checkpoints of a run.
  * @param request `keep`: how many stay, this one included; default all
  * @returns the folder of the checkpoint
- * @throws TristageError E_DISK_FULL when there is no room; the checkpoints before stay as they are
+ * @throws TristageError E_DISK_FULL when there is no room, E_CHECKPOINT_FOLDER when the folder cannot be written; the checkpoints
+ *   before stay as they are
  */
 export async function writeCheckpoint(request: CheckpointContent & { runDir: string; keep?: number }): Promise<string> {
   const { runDir, step, keep = Number.POSITIVE_INFINITY } = request;
   if (!(Number.isSafeInteger(step) && step >= 0) || !(keep >= 1)) {
     throw new RangeError(`step must be a whole number and keep at least 1, found ${step} and ${keep}`);
   }
-  if (JSON.stringify(request.state) === undefined)
-    throw new TypeError('the state of a checkpoint must be a JSON value');
+  if (JSON.stringify(request.state) === undefined) throw new TypeError('the state must be a JSON value');
   const folder = checkpointsDir(runDir);
   const path = join(folder, `step-${step}`);
   try {
     if (await stat(folder).catch(() => undefined)) await removeTemporaries(folder);
     await publishDirAtomic(path, (temporary) => fillFolder(temporary, request));
+    // A later one can only be a damaged one that the run had to walk back from: it must not push out a good one.
+    const older = (await listSteps(folder)).filter((other) => other < step);
+    for (const old of older.slice(keep - 1)) await removeDirAtomic(join(folder, `step-${old}`));
   } catch (error) {
     throw diskError(path, error);
   }
-  const others = (await listSteps(folder)).filter((other) => other !== step);
-  for (const old of others.slice(Math.max(keep - 1, 0))) await removeDirAtomic(join(folder, `step-${old}`));
   return path;
 }
 
@@ -102,17 +103,28 @@ async function fillFolder(folder: string, { model, optimizer, state, step }: Che
   await writeFile(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
+/** Failures of the file system as coded errors; anything else as it is. */
 function diskError(path: string, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
-  return new TristageError({
-    kind: 'resources',
-    code: 'E_DISK_FULL',
-    message: 'there is no room for the checkpoint',
-    where: path,
-    found: (error as Error).message,
-    expected: 'free space for the weights that train and twice as much for the optimizer',
-    fix: 'free space and resume; the checkpoints before are whole',
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof TristageError || code === undefined || syscall === undefined) return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new TristageError({
+      kind: 'resources',
+      code: 'E_DISK_FULL',
+      message: 'there is no room for the checkpoint',
+      where: path,
+      found: message,
+      expected: 'free space for the weights that train and twice as much for the optimizer',
+      fix: 'free space and resume; the checkpoints before are whole',
+      cause: error,
+    });
+  }
+  return fileError(path, {
+    code: 'E_CHECKPOINT_FOLDER',
+    message: 'the folder of checkpoints cannot be used',
+    found: message,
+    expected: 'a folder that this process may read and write',
+    fix: 'give another --out, or correct its permissions',
     cause: error,
   });
 }
@@ -121,7 +133,7 @@ function diskError(path: string, error: unknown): unknown {
 async function listSteps(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw diskError(folder, error);
   });
   const steps = names.flatMap((name) => STEP_FOLDER.exec(name)?.[1] ?? []).map(Number);
   return steps.sort((a, b) => b - a);

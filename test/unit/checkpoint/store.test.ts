@@ -63,11 +63,20 @@ describe('checkpoints', () => {
       assert.deepEqual(await readFile(join(one, name)), await readFile(join(two, name)));
   });
 
-  it('rotate by number, the newest stay', async () => {
-    for (const step of [9, 10, 100, 20]) await save(step, 2);
-    assert.deepEqual((await readdir(checkpointsDir(runDir))).sort(), ['step-100', 'step-20']);
-    await save(101, 1);
-    assert.deepEqual(await readdir(checkpointsDir(runDir)), ['step-101']);
+  it('rotate by number, so that the newest stay', async () => {
+    for (const step of [8, 9, 10]) await save(step, 2);
+    assert.deepEqual((await readdir(checkpointsDir(runDir))).sort(), ['step-10', 'step-9']);
+    await save(11, 1);
+    assert.deepEqual(await readdir(checkpointsDir(runDir)), ['step-11']);
+  });
+
+  it('are not pushed out by a later one that the run had to walk back from', async () => {
+    for (const step of [5, 6]) await save(step, 2);
+    await save(9);
+    await truncate(join(checkpointsDir(runDir), 'step-9', 'state.json'), 0);
+    await save(7, 2);
+    assert.deepEqual((await readdir(checkpointsDir(runDir))).sort(), ['step-6', 'step-7', 'step-9']);
+    assert.equal((await latestGood(runDir)).checkpoint?.step, 7);
   });
 
   it('replace a checkpoint of the same step', async () => {
@@ -135,6 +144,24 @@ describe('checkpoints', () => {
     assert.deepEqual([checkpoint?.step, damaged], [1, []]);
     await save(2);
     assert.deepEqual((await readdir(checkpointsDir(runDir))).sort(), ['step-1', 'step-2', 'step-notes']);
+  });
+
+  it('say when their folder cannot be used', async () => {
+    await mkdir(runDir);
+    await writeFile(checkpointsDir(runDir), 'a file where the folder should be');
+    await assert.rejects(save(1), { code: 'E_CHECKPOINT_FOLDER', kind: 'checkpoint' });
+    await assert.rejects(latestGood(runDir), { code: 'E_CHECKPOINT_FOLDER' });
+  });
+
+  it('are all kept when no number is given, and refused with a number or step that means nothing', async () => {
+    for (const step of [1, 2, 3]) await save(step);
+    assert.equal((await readdir(checkpointsDir(runDir))).length, 3);
+    for (const [step, keep] of [
+      [1, 0],
+      [-1, 1],
+      [1.5, 1],
+    ] as const)
+      await assert.rejects(save(step, keep), RangeError);
   });
 
   it('leave nothing behind when a tensor cannot be read, and say that a run without any has none', async () => {

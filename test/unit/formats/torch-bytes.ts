@@ -74,6 +74,8 @@ export interface ZipPart {
   method?: number;
   flags?: number;
   headerOffset?: number;
+  /** Sizes and offset stand in the zip64 extra field. */
+  wide?: boolean;
   /** What the local header calls the entry. */
   localName?: string;
 }
@@ -89,19 +91,23 @@ export function zipOf(parts: ZipPart[], end: { count?: number; offset?: number; 
     const local = bytesOf('PK\x03\x04', le(20, 2), le(flags, 2), le(method, 2), le(0, 4), le(crc, 4));
     const sizes = bytesOf(le(data.byteLength, 4), le(data.byteLength, 4), le(localName.length, 2), le(0, 2));
     const whole = bytesOf(local, sizes, localName, data);
-    const claims = bytesOf(le(part.storedSize ?? part.size ?? data.byteLength, 4), le(part.size ?? data.byteLength, 4));
+    const [size, offset] = [part.size ?? data.byteLength, part.headerOffset ?? at];
+    const stored = part.storedSize ?? size;
+    const narrow = (value: number) => (part.wide === true ? le(0xffffffff, 4) : le(value, 4));
+    const extra = part.wide === true ? bytesOf(le(1, 2), le(24, 2), le(size, 8), le(stored, 8), le(offset, 8)) : '';
     directory.push(
-      bytesOf('PK\x01\x02', le(20, 2), le(20, 2), le(flags, 2), le(method, 2), le(0, 4), le(crc, 4), claims),
+      bytesOf('PK\x01\x02', le(20, 2), le(20, 2), le(flags, 2), le(method, 2), le(0, 4), le(crc, 4)),
       bytesOf(
+        narrow(stored),
+        narrow(size),
         le(name.length, 2),
-        le(0, 2),
+        le(extra.length, 2),
         le(0, 2),
         le(0, 2),
         le(0, 2),
         le(0, 4),
-        le(part.headerOffset ?? at, 4),
-        name,
       ),
+      bytesOf(narrow(offset), name, extra),
     );
     locals.push(whole);
     at += whole.byteLength;

@@ -270,6 +270,18 @@ describe('hostile archives', () => {
     await refused(zipOf([pickle, data], { offset: 0xffffffff }), /^E_ZIP$/, /zip64/);
   });
 
+  it('read entries whose sizes and offsets are in 64 bits, and refuse them when these lie', async () => {
+    const wide = (data: ZipPart): Buffer =>
+      zipOf([
+        { ...pickle, wide: true },
+        { ...data, wide: true },
+      ]);
+    assert.deepEqual([...toFloat32((await read(wide(data)))['t']!)], [1, 2, 3, 4]);
+    await refused(wide({ ...data, size: 2 ** 40 }), /^E_ZIP$/);
+    await refused(wide({ ...data, headerOffset: 2 ** 50 }), /^E_ZIP$/);
+    await refused(wide({ ...data, storedSize: 8 }), /^E_ZIP$/);
+  });
+
   it('read zip64 directories', async () => {
     const plain = zipOf([pickle, data]);
     const end = plain.subarray(plain.byteLength - 22);
