@@ -179,6 +179,21 @@ test('a whole model that trains has a gradient for every weight, vision included
   disposeMiniGpt(all);
 });
 
+test('a tied embedding gets the gradient of the words and of the head together', () => {
+  const tiedConfig = { ...TINY, llm: { ...TINY.llm, tieEmbeddings: true } };
+  const embedding = 'llama_model.model.embed_tokens.weight';
+  const head = 'llama_model.lm_head.weight';
+  const tied = tinyModel(tiedConfig, /embed_tokens/);
+  const untied = tinyModel(TINY, /embed_tokens|lm_head/);
+  trainableOf(untied.store).get(head)?.assign(tied.params.llama.embedTokens);
+  trainableOf(untied.store).get(embedding)?.assign(tied.params.llama.embedTokens);
+  const apart = gradients(untied, batch);
+  const sum = apart.get(embedding)?.map((value, i) => value + (apart.get(head)?.[i] ?? 0)) ?? [];
+  assert.ok(relativeError(gradients(tied, batch).get(embedding) ?? [], sum) < 1e-4);
+  disposeMiniGpt(tied);
+  disposeMiniGpt(untied);
+});
+
 test('a batch of text leaves the projector without gradient', () => {
   const text = tinyBatch([{ ids: [1, 4, 5, 6], supervised: 2 }]);
   const found = gradients(model, text);

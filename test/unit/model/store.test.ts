@@ -87,6 +87,20 @@ test('start values depend on seed and name alone and follow the rules of their m
   assert.ok(deepSpread > 0.008 && deepSpread < 0.012, `${deepSpread}`);
 });
 
+test('normal start values have the moments of a normal distribution and no order in them', () => {
+  const name = 'llama_model.model.embed_tokens.weight';
+  const values = initialValues({ seed: 3, name, shapes: new Map([[name, [500, 201]]]) });
+  const mean = (of: (value: number, i: number) => number) =>
+    values.reduce((sum, v, i) => sum + of(v / 0.02, i), 0) / 100500;
+  assert.ok(Math.abs(mean((v) => v)) < 0.02);
+  assert.ok(Math.abs(mean((v) => v * v) - 1) < 0.03);
+  assert.ok(Math.abs(mean((v) => v ** 3)) < 0.06);
+  assert.ok(Math.abs(mean((v) => v ** 4) - 3) < 0.2);
+  for (const lag of [1, 2, 201])
+    assert.ok(Math.abs(mean((v, i) => (v * (values[i + lag] ?? 0)) / 0.02)) < 0.02, `${lag}`);
+  assert.ok(Math.abs(mean((v) => (Math.abs(v) < 1 ? 1 : 0)) - 0.6827) < 0.01);
+});
+
 test('a store holds variables where weights train, tensors elsewhere, and frees all of them', () => {
   const before = liveTensors().tensors;
   const trainable = (name: string) => name.startsWith('llama_proj.');
