@@ -44,19 +44,15 @@ export interface AddonRecord {
 
 export const RECORD_NAME = 'addon.json';
 
-interface Loaded {
-  path: string;
-  binding: NativeBinding;
-}
-
-let loaded: Loaded | undefined;
+/** The addon that was tried in this process; without a binding when it did not fit. */
+let loaded: { path: string; binding?: NativeBinding } | undefined;
 
 /**
  * The binding of this process.
  * @throws TristageError E_ENGINE_CLOSED before an engine was opened
  */
 export function native(): NativeBinding {
-  if (loaded !== undefined) return loaded.binding;
+  if (loaded?.binding !== undefined) return loaded.binding;
   throw new TristageError({
     kind: 'environment',
     code: 'E_ENGINE_CLOSED',
@@ -128,8 +124,9 @@ export function runtimeVersion(binding: Pick<NativeBinding, 'buildSettings'>): s
  * load, E_TORCH_TWICE when another libtorch is loaded already
  */
 export function loadBinding(path: string): NativeBinding {
-  if (loaded !== undefined) {
-    if (loaded.path === path) return loaded.binding;
+  if (loaded?.path === path && loaded.binding !== undefined) return loaded.binding;
+  // A library stays in the process even when it is refused, and a second one beside it would end the process.
+  if (loaded !== undefined && loaded.path !== path) {
     throw new TristageError({
       kind: 'environment',
       code: 'E_TORCH_TWICE',
@@ -141,6 +138,7 @@ export function loadBinding(path: string): NativeBinding {
   }
   const record = JSON.parse(readFileSync(join(dirname(path), RECORD_NAME), 'utf8')) as AddonRecord;
   const binding = openAddon(path);
+  loaded = { path };
   const version = runtimeVersion(binding);
   if (version === undefined || majorMinor(version) !== majorMinor(record.torchVersion)) {
     throw abiError(path, `libtorch ${version ?? 'of unknown version'}`, `libtorch ${record.torchVersion}`);

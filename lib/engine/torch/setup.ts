@@ -1,8 +1,8 @@
 /** Makes the torch engine ready on this machine, and remembers what was chosen so that opening it is quick. */
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
 import { runProbe } from '../probe-run.ts';
@@ -49,11 +49,24 @@ function recordPath(source: TorchSource): string {
   return join(torchCache(), `ready-${source}-${sha256(asked).slice(0, 8)}.json`);
 }
 
+/** A damaged record counts as none: everything in it can be found again. */
+function parseRecord(text: string): ReadyRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<ReadyRecord>;
+    return typeof record.install?.libDir === 'string' && typeof record.addonPath === 'string'
+      ? (record as ReadyRecord)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What an earlier setup chose, if the library and the addon's sources are unchanged since. */
 function readRecord(source: TorchSource): ReadyTorch | undefined {
   const path = recordPath(source);
   if (!existsSync(path)) return undefined;
-  const record = JSON.parse(readFileSync(path, 'utf8')) as ReadyRecord;
+  const record = parseRecord(readFileSync(path, 'utf8'));
+  if (record === undefined) return undefined;
   const library = join(record.install.libDir, 'libtorch_cpu.so');
   if (!existsSync(record.addonPath) || !existsSync(library)) return undefined;
   if (record.fingerprint !== fingerprint(record.install) || record.sources !== sourceHash()) return undefined;
@@ -62,8 +75,7 @@ function readRecord(source: TorchSource): ReadyTorch | undefined {
 
 async function writeRecord(source: TorchSource, ready: ReadyTorch): Promise<void> {
   const record: ReadyRecord = { ...ready, fingerprint: fingerprint(ready.install), sources: sourceHash() };
-  await mkdir(torchCache(), { recursive: true });
-  await writeFile(recordPath(source), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFileAtomic(recordPath(source), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 function notFound(source: TorchSource, rejected: readonly string[]): TristageError {
