@@ -119,6 +119,10 @@ function parseFault(message: string, command: Command): TristageError {
   if (message.startsWith('Not enough non-option')) {
     return usage(`tristage ${command.name} needs ${command.positional}`, helpOf(command), 'nothing');
   }
+  if (message.startsWith('Invalid values')) {
+    const [, name, given, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(message) ?? [];
+    return usage(`tristage ${command.name}: ${name} must be one of ${choices}`, helpOf(command), given);
+  }
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1];
   if (unknown !== undefined)
     return usage(`tristage ${command.name} does not know ${unknown}`, helpOf(command), unknown);
