@@ -88,7 +88,9 @@ export function resolveEmoji(given: Partial<EmojiOptions>): ResolvedEmoji {
   if (maxSide > all.imageSize) throw contradiction(`maxSide ${maxSide} is above imageSize ${all.imageSize}`);
   if (all.minObjects > all.maxObjects) throw contradiction('minObjects is above maxObjects');
   if (all.maxObjects > all.classes.length) throw contradiction('maxObjects is above the number of classes');
-  return { scene: all, classes: all.classes, minSide, maxSide };
+  const { seed, split, imageSize, minObjects, maxObjects, easyFirst, repeat } = all;
+  const scene = { seed, split, imageSize, minObjects, maxObjects, easyFirst, repeat };
+  return { scene, classes: all.classes, minSide, maxSide };
 }
 
 function contradiction(message: string): TristageError {
@@ -162,7 +164,7 @@ export const emojiScenes = defineSource({
       name: NAME,
       length: given.count * slots.length,
       samplesPerImage: slots.length,
-      fingerprint: sha256(JSON.stringify([NAME, VERSION, resolveEmoji(given), slots, turnOptions])),
+      fingerprint: sha256(JSON.stringify([NAME, VERSION, given.count, resolveEmoji(given), slots, turnOptions])),
       notes: [],
       get: async (index, pick) => {
         const slot = slots[index % slots.length];
