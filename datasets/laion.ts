@@ -38,7 +38,7 @@ export const laion = defineSource({
       length: shards.length,
       fingerprint: sha256(JSON.stringify([NAME, shards.fingerprint, clean])),
       notes: shards.notes,
-      get: (index, pick) => captionSample(shards.at(index), { clean, pick }),
+      get: async (index, pick) => captionSample(shards.at(index), { clean, pick }),
     };
   },
 });

@@ -123,8 +123,10 @@ export function looseBox([x1, y1, x2, y2]: Box, { noise, random }: { noise: Nois
     const moved = value + noise.boxes * (shifts[edge] as number) * (edge % 2 === 0 ? width : height);
     return Math.min(1, Math.max(0, moved));
   }) as [number, number, number, number];
-  // An edge that crossed its opposite is put back: a box has an area.
-  const box: Box = edges[0] < edges[2] && edges[1] < edges[3] ? edges : [x1, y1, x2, y2];
+  // Edges that crossed change roles; a box that lost its area is put back.
+  const [left, right] = [Math.min(edges[0], edges[2]), Math.max(edges[0], edges[2])];
+  const [top, bottom] = [Math.min(edges[1], edges[3]), Math.max(edges[1], edges[3])];
+  const box: Box = left < right && top < bottom ? [left, top, right, bottom] : [x1, y1, x2, y2];
   const mean = shifts.reduce((sum, shift) => sum + Math.abs(shift), 0) / shifts.length;
   return { box, score: Math.max(0.05, 1 - 0.25 * mean) };
 }

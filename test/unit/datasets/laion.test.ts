@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { laion } from '../../../datasets/laion.ts';
+import { type TarEntry, writeTar } from '../../../lib/formats/tar-writer.ts';
+import { counting } from './emoji-support.ts';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tristage-laion-'));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function open(entries: readonly TarEntry[], options: Record<string, unknown> = {}) {
+  const root = await mkdtemp(join(folder, 'set-'));
+  await writeTar(join(root, '00000.tar'), entries);
+  return laion.open({ root, ...options });
+}
+
+const json = (caption: string) => JSON.stringify({ caption, url: 'u', key: 'k' });
+
+describe('laion', () => {
+  test('the caption comes from the columns, else from the text, and is cleaned as the original does', async () => {
+    const source = await open([
+      { name: 'a.jpg', content: 'one' },
+      { name: 'a.json', content: json('A Dog!  on "the" beach.') },
+      { name: 'a.txt', content: 'another text' },
+      { name: 'b.webp', content: 'two' },
+      { name: 'b.txt', content: 'Only Text\n' },
+    ]);
+    const [first, second] = [await source.get(0, counting()), await source.get(1, counting())];
+    assert.deepEqual([first.turns[0]!.answer, second.turns[0]!.answer], ['a dog on the beach', 'only text']);
+    assert.deepEqual([first.task, first.id], ['caption', '00000.tar/a']);
+    assert.ok(second.image && 'bytes' in second.image && second.image.name.endsWith('00000.tar/b.webp'));
+    const raw = await open(
+      [
+        { name: 'a.jpg', content: '1' },
+        { name: 'a.json', content: json(' A Dog! ') },
+      ],
+      { clean: false },
+    );
+    assert.equal((await raw.get(0, () => 0)).turns[0]!.answer, 'A Dog!');
+  });
+
+  test('samples without an image or a caption file are left out and counted', async () => {
+    const source = await open([
+      { name: 'LICENCE', content: 'x' },
+      { name: 'a.json', content: json('no image') },
+      { name: 'b.jpg', content: '1' },
+      { name: 'c.jpg', content: '1' },
+      { name: 'c.txt', content: 'whole' },
+    ]);
+    assert.equal(source.length, 1);
+    assert.equal((await source.get(0, () => 0)).id, '00000.tar/c');
+    assert.equal(source.notes.length, 2);
+    await assert.rejects(open([{ name: 'a.json', content: json('x') }]), { code: 'E_SOURCE', kind: 'data' });
+  });
+
+  test('an empty caption and damaged columns are E_SAMPLE, found when the sample is asked for', async () => {
+    const source = await open([
+      { name: 'a.jpg', content: '1' },
+      { name: 'a.json', content: json(' ... ') },
+      { name: 'b.jpg', content: '1' },
+      { name: 'b.json', content: '{' },
+      { name: 'c.jpg', content: '1' },
+      { name: 'c.json', content: 'x'.repeat((4 << 20) + 1) },
+    ]);
+    for (const index of [0, 1, 2])
+      await assert.rejects(
+        source.get(index, () => 0),
+        { code: 'E_SAMPLE' },
+        `${index}`,
+      );
+    await assert.rejects(
+      source.get(3, () => 0),
+      RangeError,
+    );
+  });
+
+  test('a missing root is a data error before the first step', async () => {
+    await assert.rejects(laion.open({ root: join(folder, 'absent') }), { kind: 'data' });
+  });
+
+  test('it is a weak source, so that stages can refuse it', () => assert.equal(laion.kind, 'weak'));
+});
