@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod';
+import { evalLineKeys, evalSchema } from './schema-eval.ts';
 import { modelSchema, path } from './schema-model.ts';
 import { trainSchema } from './schema-train.ts';
 
@@ -34,6 +35,15 @@ export interface SourceConfig {
   [option: string]: unknown;
 }
 
+/** One line of `eval.sources`. */
+export interface EvalSourceConfig {
+  source: string;
+  root: string;
+  task?: string | undefined;
+  samples: number;
+  [option: string]: unknown;
+}
+
 const engine = z
   .strictObject({
     backend: z
@@ -54,7 +64,12 @@ const engine = z
   })
   .describe('Which engine computes, and where.');
 
-function sourceLine(source: SourceDeclaration): z.ZodObject {
+const mixtureLineKeys = {
+  rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
+};
+
+/** @param keys what the line has beside the source's own options */
+function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>): z.ZodObject {
   const [first, ...rest] = source.tasks;
   const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');
   return z.strictObject({
@@ -63,9 +78,15 @@ function sourceLine(source: SourceDeclaration): z.ZodObject {
       ? path('Has no effect: this source makes its samples itself.').default('.')
       : path('Folder of the source’s files.'),
     task: source.tasks.length > 1 ? task : task.default(first ?? ''),
-    rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
+    ...keys,
     ...source.options.shape,
   });
+}
+
+/** One line of a list of sources: which keys it may have depends on its source. */
+function linesOf<Line>({ sources }: SchemaNames, keys: Record<string, z.ZodType>): z.ZodType<Line> {
+  const lines = sources.map((source) => sourceLine(source, keys)) as unknown as [z.ZodObject, ...z.ZodObject[]];
+  return z.discriminatedUnion('source', lines) as unknown as z.ZodType<Line>;
 }
 
 /**
@@ -73,8 +94,8 @@ function sourceLine(source: SourceDeclaration): z.ZodObject {
  * @param names stages, sources and presets that may be named
  */
 export function runSchema(names: SchemaNames) {
-  const lines = names.sources.map(sourceLine) as unknown as [z.ZodObject, ...z.ZodObject[]];
-  const source = z.discriminatedUnion('source', lines) as unknown as z.ZodType<SourceConfig>;
+  const source = linesOf<SourceConfig>(names, mixtureLineKeys);
+  const asked = linesOf<EvalSourceConfig>(names, evalLineKeys);
   return z
     .strictObject({
       $schema: z.string().optional().describe('Where editors find the JSON Schema; has no other effect.'),
@@ -112,6 +133,7 @@ export function runSchema(names: SchemaNames) {
         })
         .describe('What it is trained on.'),
       train: trainSchema,
+      eval: evalSchema(asked).optional(),
     })
     .describe('A tristage run.');
 }
