@@ -8,7 +8,7 @@ export { printConfig } from './config/print.ts';
 export type { ResolvedConfig } from './config/resolve.ts';
 export type { RunConfig } from './config/schema.ts';
 export { type ErrorKind, EXIT_STATUS, formatError, TristageError } from './core/errors.ts';
-export { createLogger, type Logger, silentLogger } from './core/log.ts';
+export { createLogger, type Logger } from './core/log.ts';
 export type { Box } from './data/boxes.ts';
 export type { Batch, Example, ImageRef, Sample, Turn } from './data/sample.ts';
 export { defineSource, type OpenSource, type Source, type SourceKind } from './data/source.ts';
