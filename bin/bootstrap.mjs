@@ -134,9 +134,11 @@ function isNumeric(file, engine) {
   return readFileSync(join(ROOT, file), 'utf8').includes('support/engine');
 }
 
+/** Threads that wait must sleep: those that spin take the processors from the other processes of a test run. */
+const SLEEP = { OMP_WAIT_POLICY: 'passive' };
+
 function nodeTests(files, { engine, env }) {
-  // Passive: two test processes share the processors, and threads that spin would take them from each other.
-  const settings = { TRISTAGE_TEST_ENGINE: engine, OMP_WAIT_POLICY: 'passive', ...env };
+  const settings = { TRISTAGE_TEST_ENGINE: engine, ...SLEEP, ...env };
   const options = ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-reporter=spec'];
   return run(process.execPath, [...options, ...files], settings);
 }
@@ -151,7 +153,7 @@ function listChecks(files, isWhole) {
     checks.push(['knip', () => tool('knip', [])]);
     for (const { name, engine, env } of engines) {
       const parity = ['--import', 'tsx', 'test/parity/run.ts', '--engine', engine];
-      checks.push([`parity on ${name}`, () => run(process.execPath, parity, env)]);
+      checks.push([`parity on ${name}`, () => run(process.execPath, parity, { ...SLEEP, ...env })]);
     }
   }
   const [first, ...others] = engines;
