@@ -56,14 +56,6 @@ function trainRules({ model, train }: RunConfig): RuleIssue[] {
   const issues = multiples([
     { path: ['train', 'globalBatch'], value: train.globalBatch, of: micro, what: 'train.microBatch' },
   ]);
-  if (train.schedule.warmupSteps > train.steps) {
-    issues.push({
-      path: ['train', 'schedule', 'warmupSteps'],
-      message: 'the warm-up is longer than the run',
-      found: String(train.schedule.warmupSteps),
-      expected: `at most train.steps, ${train.steps}`,
-    });
-  }
   if (train.schedule.minLr > train.optimizer.lr) {
     issues.push({
       path: ['train', 'schedule', 'minLr'],

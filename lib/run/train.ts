@@ -106,6 +106,9 @@ async function openSession(request: TrainRequest, checkpoint: Checkpoint | undef
   const plan = planOf(config, data, registry);
   for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
   for (const line of describePlan(plan)) logger.info(line);
+  const { schedule, steps } = config.train;
+  if (schedule.warmupSteps >= steps)
+    logger.warn(`the warm-up of ${schedule.warmupSteps} steps is not over within ${steps}`);
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend, device, threads });
   logger.info(

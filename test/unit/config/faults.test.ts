@@ -71,16 +71,11 @@ test('a --set argument without = , into a scalar, past a list or through __proto
 });
 
 test('values that do not fit each other are faults at the value that a user would change', () => {
-  const set = [
-    'model.vision.imageSize=30',
-    'train.microBatch=3',
-    'train.schedule.warmupSteps=11',
-    'train.trainable=[lora]',
-  ];
+  const set = ['model.vision.imageSize=30', 'train.microBatch=3', 'train.schedule.minLr=0.5', 'train.trainable=[lora]'];
   const list = faults({ text: valid, set });
   assert.ok(list.every(({ code }) => code === 'E_CONFIG_RULE'));
   const paths = list.map(({ error }) => error.message);
-  for (const word of ['model.vision.imageSize', 'train.globalBatch', 'warm-up', 'lora']) {
+  for (const word of ['model.vision.imageSize', 'train.globalBatch', 'learning rate', 'lora']) {
     assert.ok(
       paths.some((message) => message.includes(word)),
       word,
