@@ -4,7 +4,7 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 
 /** A kind of object: what texts call it and which icon shows it. */
@@ -105,7 +105,7 @@ function kindOf(name: string): Kind {
 }
 
 async function readIcons(names: readonly string[]): Promise<Icon[]> {
-  const path = createRequire(import.meta.url).resolve('@iconify-json/fluent-emoji-flat/icons.json');
+  const path = fileURLToPath(import.meta.resolve('@iconify-json/fluent-emoji-flat/icons.json'));
   const set = JSON.parse(await readFile(path, 'utf8')) as {
     icons: Record<string, { body: string; width?: number; height?: number }>;
     width?: number;

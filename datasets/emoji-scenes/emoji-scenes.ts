@@ -110,7 +110,7 @@ export interface SceneSet {
 }
 
 /**
- * Opens the scenes alone, for training on their dense truth (patches.ts).
+ * Opens the scenes alone, without questions.
  * @param given options of the source; absent ones get their defaults
  * @throws TristageError E_SOURCE_OPTIONS for options that contradict each other
  */

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { arrange, cellsOf, coveredShare, splitOfArrangement } from '../../datasets/emoji-scenes/arrangement.ts';
 import { KINDS } from '../../datasets/emoji-scenes/art.ts';
-import { patchTruth } from '../../datasets/emoji-scenes/patches.ts';
 import { composeScene } from '../../datasets/emoji-scenes/scene.ts';
+import { patchTruth } from '../../lib/data/patch-truth.ts';
 import { OPTIONS, squareArt } from '../unit/datasets/emoji-support.ts';
 
 const scenes = fc.record({
@@ -45,7 +45,7 @@ test('dense truth names only objects of the scene, each with its own box', () =>
   fc.assert(
     fc.property(scenes, fc.integer({ min: 1, max: 12 }), ({ index, classes, least, more, ...own }, patches) => {
       const scene = composeScene(squareArt(least, least + more, classes), { ...OPTIONS, ...own }, index);
-      const { classes: found, boxes } = patchTruth(scene, patches);
+      const { classes: found, boxes } = patchTruth(scene.objects, { names: classes, patches });
       assert.equal(found.length, patches ** 2);
       for (const [patch, label] of found.entries()) {
         const box = boxes.subarray(patch * 4, patch * 4 + 4);

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { KINDS } from '../../../datasets/emoji-scenes/art.ts';
-import { patchTruth } from '../../../datasets/emoji-scenes/patches.ts';
 import { COLOURS, type Scene } from '../../../datasets/emoji-scenes/scene.ts';
 import { type Box, parseBox, parseBoxes, parsePhrases } from '../../../lib/data/boxes.ts';
+import { patchTruth } from '../../../lib/data/patch-truth.ts';
 import type { Sample, SceneObject, Turn } from '../../../lib/data/sample.ts';
 import type { Task } from '../../../lib/data/task.ts';
 import { captionObjectF1 } from '../../../lib/eval/metrics/caption-objects.ts';
@@ -18,7 +18,7 @@ const named = (objects: readonly SceneObject[], name: string) => objects.filter(
 /** The colour whose value is nearest to the mean of what no object covers. */
 export function colourSeen(scene: Scene): string {
   const side = scene.image.width / 8;
-  const { classes } = patchTruth({ objects: scene.objects }, 8);
+  const { classes } = patchTruth(scene.objects, { names: NAMES, patches: 8 });
   const sum = [0, 0, 0];
   let count = 0;
   for (let pixel = 0; pixel < scene.image.width ** 2; pixel++) {

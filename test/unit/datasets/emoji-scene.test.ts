@@ -8,11 +8,11 @@ import {
   objectLimit,
   splitOfArrangement,
 } from '../../../datasets/emoji-scenes/arrangement.ts';
-import { KINDS, loadArt, seenExtent } from '../../../datasets/emoji-scenes/art.ts';
-import { patchTruth } from '../../../datasets/emoji-scenes/patches.ts';
+import { DEFAULT_CLASSES, KINDS, loadArt, seenExtent } from '../../../datasets/emoji-scenes/art.ts';
 import { composeScene } from '../../../datasets/emoji-scenes/scene.ts';
 import { sha256 } from '../../../lib/core/hash.ts';
 import type { Box } from '../../../lib/data/boxes.ts';
+import { patchTruth } from '../../../lib/data/patch-truth.ts';
 import { OPTIONS, paintedArt, realArt, squareArt } from './emoji-support.ts';
 
 const range = (count: number) => Array.from({ length: count }, (_, place) => place);
@@ -164,26 +164,32 @@ describe('scenes of emoji', () => {
 });
 
 describe('dense truth of patches', () => {
-  const thing = (kind: number, box: Box) => ({ name: 'x', plural: 'xs', kind, box });
+  const names = ['a', 'b', 'c', 'd'];
+  const thing = (name: string, box: Box) => ({ name, box });
 
   test('a patch belongs to the object that covers most of it, from 30 % on', () => {
-    const objects = [thing(2, [0, 0, 0.3, 0.25]), thing(4, [0.3, 0, 0.5, 0.25]), thing(6, [0.575, 0.5, 0.8, 0.75])];
-    const { classes, boxes } = patchTruth({ objects }, 4);
-    assert.deepEqual([...classes], [3, 5, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0]);
+    const objects = [
+      thing('c', [0, 0, 0.3, 0.25]),
+      thing('unknown', [0, 0, 1, 1]),
+      thing('a', [0.3, 0, 0.5, 0.25]),
+      thing('d', [0.575, 0.5, 0.8, 0.75]),
+    ];
+    const { classes, boxes } = patchTruth(objects, { names, patches: 4 });
+    assert.deepEqual([...classes], [3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0]);
     assert.deepEqual([...boxes.slice(4, 8)], [...Float32Array.from([0.3, 0, 0.5, 0.25])]);
     assert.deepEqual([...boxes.slice(8, 12)], [0, 0, 0, 0]);
   });
 
   test('of two objects that cover a patch alike the upper one owns it', () => {
-    const objects = [thing(0, [0, 0, 1, 1]), thing(1, [0, 0, 1, 1])];
-    assert.deepEqual([...patchTruth({ objects }, 2).classes], [2, 2, 2, 2]);
+    const objects = [thing('a', [0, 0, 1, 1]), thing('b', [0, 0, 1, 1])];
+    assert.deepEqual([...patchTruth(objects, { names, patches: 2 }).classes], [2, 2, 2, 2]);
   });
 
   test('classes agree with counted pixels on real scenes', async () => {
     const art = await realArt();
     for (const index of range(80)) {
       const scene = composeScene(art, OPTIONS, index);
-      const { classes, boxes } = patchTruth(scene, 8);
+      const { classes, boxes } = patchTruth(scene.objects, { names: DEFAULT_CLASSES, patches: 8 });
       for (let patch = 0; patch < 64; patch++) {
         const [x, y] = [(patch % 8) * 14, Math.floor(patch / 8) * 14];
         const counts = scene.objects.map(({ box }) => {

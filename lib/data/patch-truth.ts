@@ -1,35 +1,45 @@
-/** What each patch of a scene shows: the dense truth on which the quickstart's vision tower is trained. */
+/** What each patch of an image shows: the dense truth on which a small vision tower can be trained. */
 
-import type { Scene } from './scene.ts';
+import type { SceneObject } from './sample.ts';
 
 /** One entry a patch, row by row. */
 export interface PatchTruth {
-  /** u8[P]: 0 for background, 1 + index of the class for an object. */
+  /** u8[P]: 0 for background, 1 + index of the name for an object. */
   readonly classes: Uint8Array;
   /** f32[P, 4]: box of the object as fractions of the image; zeros for background. */
   readonly boxes: Float32Array;
+}
+
+export interface PatchTruthOptions {
+  /** Names of the classes, at most 255; objects of other names count as background. */
+  readonly names: readonly string[];
+  /** Patches along each side; P is its square. */
+  readonly patches: number;
 }
 
 /** Share of a patch that a box must cover for the patch to belong to its object. */
 const COVERED = 0.3;
 
 /**
- * The object of each patch: the one whose box covers most of it, of equals the one on top, if that is 30 % of the patch.
- * @param patches patches along each side; P is its square
+ * The object of each patch: the one whose box covers most of it, of equals the last (it lies on top), if that is 30 % of the patch.
+ * @param objects all objects of the image, as a sample's truth lists them
  */
-export function patchTruth(scene: Pick<Scene, 'objects'>, patches: number): PatchTruth {
+export function patchTruth(objects: readonly SceneObject[], { names, patches }: PatchTruthOptions): PatchTruth {
   const classes = new Uint8Array(patches * patches);
   const boxes = new Float32Array(patches * patches * 4);
+  const known = objects.flatMap(({ name, box }) =>
+    names.includes(name) ? [{ label: names.indexOf(name) + 1, box }] : [],
+  );
   for (let row = 0, patch = 0; row < patches; row++) {
     for (let column = 0; column < patches; column++, patch++) {
       let most = COVERED;
-      for (const { kind, box } of scene.objects) {
+      for (const { label, box } of known) {
         const width = overlap(box[0] * patches, box[2] * patches, column);
         const share = width * overlap(box[1] * patches, box[3] * patches, row);
-        // A hair of tolerance, so that a share of exactly 30 % does not depend on rounding.
+        // A hair of tolerance, so that equal shares do not depend on rounding.
         if (share < most - 1e-9) continue;
         most = share;
-        classes[patch] = kind + 1;
+        classes[patch] = label;
         boxes.set(box, patch * 4);
       }
     }
