@@ -2,7 +2,10 @@
 import { MASKED } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 
-/** Packed rows: a token sees tokens of its group only, and there the shared prefix (branch 0) and its own branch. */
+/**
+ * Packed rows: a token sees tokens of its group only, and there the shared prefix (branch 0) and its own branch. Groups of a row and
+ * parts of a group are contiguous, and the prefix stands first in its group.
+ */
 export interface Blocks {
   /** int32[B * T] */
   groups: Int32Array;
@@ -34,21 +37,39 @@ export function attentionBias(request: {
   const { mask, blocks } = request;
   const [B, T] = request.shape;
   if (blocks === undefined && isRightPadded(mask, T)) return undefined;
-  const values = new Float32Array(B * T * T);
+  const values = new Float32Array(B * T * T).fill(MASKED);
   for (let b = 0; b < B; b++) {
-    for (let query = 0; query < T; query++) {
-      const row = (b * T + query) * T;
-      for (let key = 0; key < T; key++) {
-        const visible = mask[b * T + key] !== 0 && (blocks === undefined || sees(blocks, b * T + query, b * T + key));
-        if (!visible) values[row + key] = MASKED;
-      }
-    }
+    const keys = Float32Array.from(mask.subarray(b * T, (b + 1) * T), (visible) => (visible === 0 ? MASKED : 0));
+    const show = (query: number, from: number, to: number): void => {
+      values.set(keys.subarray(from, to), (b * T + query) * T + from);
+    };
+    if (blocks === undefined) for (let query = 0; query < T; query++) show(query, 0, T);
+    else showBlocks(blocks, { from: b * T, length: T }, show);
   }
   return tf.tensor4d(values, [B, 1, T, T]);
 }
 
-function sees({ groups, branches }: Blocks, query: number, key: number): boolean {
-  return groups[query] === groups[key] && (branches[key] === 0 || branches[key] === branches[query]);
+/** The spans of keys that each query of a packed row sees: its group's prefix, and its own branch up to itself. */
+function showBlocks(
+  { groups, branches }: Blocks,
+  row: { from: number; length: number },
+  show: (query: number, from: number, to: number) => void,
+): void {
+  let prefixStart = 0;
+  let prefixEnd = 0;
+  let branchStart = 0;
+  for (let query = 0; query < row.length; query++) {
+    const at = row.from + query;
+    const newGroup = query === 0 || groups[at] !== groups[at - 1];
+    if (newGroup || branches[at] !== branches[at - 1]) branchStart = query;
+    if (newGroup) {
+      prefixStart = query;
+      prefixEnd = query;
+    }
+    if (branches[at] === 0) prefixEnd = query + 1;
+    else show(query, prefixStart, prefixEnd);
+    show(query, branchStart, query + 1);
+  }
 }
 
 /**

@@ -45,6 +45,24 @@ test('packed rows see the prefix of their group and their own branch', () => {
   bias?.dispose();
 });
 
+test('the spans of a mask are the pairs that its rule names, holes and padding included', () => {
+  const groups = Int32Array.of(0, 0, 0, 0, 0, 0, 1, 1, 1, -1, 0, 0, 1, 1, 1, 2, 2, -1, -1, -1);
+  const branches = Int32Array.of(0, 0, 1, 1, 2, 2, 1, 1, 2, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0);
+  const mask = Uint8Array.of(1, 1, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0);
+  const bias = attentionBias({ mask, shape: [2, 10], blocks: { groups, branches } });
+  const found = bias?.dataSync() ?? [];
+  bias?.dispose();
+  for (let row = 0; row < 2; row++) {
+    for (let query = 0; query < 10; query++) {
+      for (let key = 0; key <= query; key++) {
+        const [q, k] = [row * 10 + query, row * 10 + key];
+        const sees = groups[q] === groups[k] && (branches[k] === 0 || branches[k] === branches[q]) && mask[k] !== 0;
+        assert.equal(found[q * 10 + key] === 0, sees, `row ${row}: ${query} sees ${key}`);
+      }
+    }
+  }
+});
+
 test('one new token needs a mask only where an earlier place is padding', () => {
   assert.equal(cachedBias(Uint8Array.of(1, 1), [1, 2]), undefined);
   const bias = cachedBias(Uint8Array.of(0, 1, 1, 1), [2, 2]);
