@@ -1,8 +1,5 @@
 /** `tristage predict`: asks a trained run about one image. */
 
-import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import type { RunConfig } from '../config/schema.ts';
 import { closest } from '../config/suggest.ts';
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -13,14 +10,15 @@ import { loadImage } from '../data/image.ts';
 import { evaluationInstruction, isIdentified, TASKS, type Task } from '../data/task.ts';
 import { llama2Tokenizer } from '../data/tokenizer.ts';
 import { type DeviceChoice, ENGINES, type EngineName, openEngine } from '../engine/engine.ts';
+import { answerText } from '../eval/answer-text.ts';
 import { generate } from '../eval/generate.ts';
 import { boxesOfAnswer } from '../eval/parse-answer.ts';
 import { tokensPerImage } from '../model/config.ts';
 import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
-import { type Registry, resolveAll } from './config.ts';
+import type { Registry } from './config.ts';
 import { modelConfigOf } from './model-config.ts';
-import { RUN_FILES } from './run-folder.ts';
-import { assembleModel, modelFileOf, noCheckpoint } from './weights.ts';
+import { openRun } from './open-run.ts';
+import { assembleModel } from './weights.ts';
 
 export interface PredictRequest {
   /** Run folder, or one of its checkpoints. */
@@ -63,7 +61,7 @@ export async function runPredict(request: PredictRequest): Promise<Prediction> {
   const task = taskOf(request.task);
   const instruction = instructionOf(task, request);
   const engineName = engineOf(request.engine);
-  const { config, modelFile } = await openRun(request.checkpoint, registry);
+  const { config, checkpoint } = await openRun(request.checkpoint, { registry });
   const sizes = modelConfigOf(config);
   const image = request.image === undefined ? undefined : { path: request.image };
   const pixels = image && (await loadImage(image, { size: sizes.vision.imageSize, transform: config.data.transform }));
@@ -74,7 +72,7 @@ export async function runPredict(request: PredictRequest): Promise<Prediction> {
   const { model } = await assembleModel({
     config: sizes,
     weights: config.model.weights,
-    checkpoint: modelFile,
+    checkpoint: checkpoint.modelFile,
     trainable: () => false,
     seed: config.train.seed,
   });
@@ -84,7 +82,7 @@ export async function runPredict(request: PredictRequest): Promise<Prediction> {
       { tokenizer, imageTokens: tokensPerImage(sizes) },
     );
     const { tokenIds, ended } = await answer(model, { row: prompt, pixels, maxTokens, eosId: tokenizer.eosId });
-    const text = tokenizer.decode(tokenIds, { skipSpecial: true }).trim();
+    const text = answerText(tokenIds, tokenizer);
     return { task, instruction, answer: text, boxes: boxesOfAnswer(text), ended };
   } finally {
     disposeMiniGpt(model);
@@ -139,18 +137,4 @@ function instructionOf(task: Task, { question, image, maxTokens }: PredictReques
     throw refuse({ message: `the task ${task} needs a question`, found: 'none', expected: 'a text after the options' });
   }
   return isIdentified(task) ? evaluationInstruction(task, question) : question;
-}
-
-/** The configuration of a run and the weights of its newest good checkpoint, or of the checkpoint that is named. */
-export async function openRun(
-  path: string,
-  registry: Registry,
-): Promise<{ config: RunConfig; modelFile: string; folder: string }> {
-  const isCheckpoint = basename(dirname(path)) === RUN_FILES.checkpoints;
-  const folder = isCheckpoint ? dirname(dirname(path)) : path;
-  const file = join(folder, RUN_FILES.config);
-  if (!existsSync(file)) throw noCheckpoint(path);
-  const [run] = resolveAll([file], { registry });
-  if (run === undefined) throw noCheckpoint(path);
-  return { config: run.config, modelFile: await modelFileOf(path), folder };
 }

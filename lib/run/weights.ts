@@ -1,7 +1,7 @@
 /** The start values of a run: a checkpoint, then published files, then random numbers; and what a checkpoint of it must hold. */
 
 import { readWeights } from '../checkpoint/import.ts';
-import { latestGood, openCheckpoint } from '../checkpoint/store.ts';
+import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store.ts';
 import { openWeights } from '../checkpoint/weights-file.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
@@ -144,10 +144,18 @@ function missingError(where: string, names: readonly string[]): TristageError {
  * @throws TristageError E_NO_CHECKPOINT, E_CHECKPOINT_DAMAGED
  */
 export async function modelFileOf(path: string): Promise<string> {
+  return (await checkpointOf(path)).modelFile;
+}
+
+/**
+ * The newest good checkpoint of a run folder, or the one whose folder is named.
+ * @throws TristageError E_NO_CHECKPOINT, E_CHECKPOINT_DAMAGED
+ */
+export async function checkpointOf(path: string): Promise<Checkpoint> {
   const { checkpoint, damaged } = await latestGood(path);
-  if (checkpoint !== undefined) return checkpoint.modelFile;
+  if (checkpoint !== undefined) return checkpoint;
   if (damaged[0] !== undefined) throw damaged[0].error;
-  return (await openCheckpoint(path).catch(() => Promise.reject(noCheckpoint(path)))).modelFile;
+  return openCheckpoint(path).catch(() => Promise.reject(noCheckpoint(path)));
 }
 
 /** The error of a place that holds no checkpoint. */
