@@ -23,6 +23,8 @@ using at::Tensor;
 constexpr float kMasked = -1e30f;
 // Floats of one block of scores: it should stay in the second-level cache.
 constexpr int64_t kBlockFloats = 1 << 17;
+// Queries of a causal block: small blocks skip more of the keys that none of their queries may see.
+constexpr int64_t kCausalBlock = 64;
 
 struct Problem {
   Tensor q, k, v, bias;
@@ -62,7 +64,9 @@ Problem describe(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeT
   p.groups = p.heads / p.kvHeads;
   p.scale = static_cast<float>(scale);
   p.causal = causal;
-  p.block = std::min(p.queries, std::max<int64_t>(32, kBlockFloats / std::max<int64_t>(1, p.keys)));
+  p.block = std::max<int64_t>(32, kBlockFloats / std::max<int64_t>(1, p.keys));
+  if (causal) p.block = std::min(p.block, kCausalBlock);
+  p.block = std::min(p.block, p.queries);
   return p;
 }
 

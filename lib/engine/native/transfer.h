@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
+#include <omp.h>
 
 #include <cstring>
 
@@ -126,6 +127,8 @@ struct PendingRead {
 
 inline void runRead(napi_env, void* context) {
   auto* read = static_cast<PendingRead*>(context);
+  // A pool of OpenMP threads belongs to the thread that starts it: here it would be a second one beside the main thread's.
+  omp_set_num_threads(1);
   try {
     copyToHost(read->tensor, read->type.scalar, read->data, read->bytes);
   } catch (const std::exception& error) {
