@@ -46,27 +46,30 @@ function labelError(where: string, label: number, vocabulary: number): TristageE
   });
 }
 
-/** Loss and supervised tokens of one row. */
+/** Loss and supervised tokens of one row, or of one example of a packed row. */
 export interface RowLoss {
-  /** Summed over the row's supervised tokens, in nats. */
+  /** Summed over the supervised tokens, in nats. */
   loss: number;
   tokens: number;
 }
 
 /**
- * Collects token losses by row.
- * @param request losses f32[N] on the host, their places b * T + t, and [B, T]
- * @returns B entries
+ * Collects token losses by row, or by example where rows are packed.
+ * @param request losses f32[N] on the host, their places b * T + t, and [B, T]; for packed rows owners int32[B * T], the example that
+ *   each token belongs to, and the number of examples
+ * @returns one entry for each row or example
  */
 export function lossByRow(request: {
   losses: ArrayLike<number>;
   places: Int32Array;
   shape: readonly [number, number];
+  packed?: { owners: Int32Array; examples: number } | undefined;
 }): RowLoss[] {
-  const { losses, places, shape } = request;
-  const rows = Array.from({ length: shape[0] }, (): RowLoss => ({ loss: 0, tokens: 0 }));
+  const { losses, places, shape, packed } = request;
+  const rows = Array.from({ length: packed?.examples ?? shape[0] }, (): RowLoss => ({ loss: 0, tokens: 0 }));
   places.forEach((place, i) => {
-    const row = rows[Math.floor(place / shape[1])];
+    // The token that is predicted stands behind the place that predicts it, which may belong to a shared prefix.
+    const row = rows[packed === undefined ? Math.floor(place / shape[1]) : (packed.owners[place + 1] ?? -1)];
     if (row === undefined) return;
     row.loss += losses[i] ?? Number.NaN;
     row.tokens++;

@@ -4,15 +4,17 @@ import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import { deviceBatch, disposeBatch, type ModelBatch } from '../model/batch.ts';
 import { type ForwardOptions, type MiniGpt, tokenLosses } from '../model/minigpt.ts';
 import type { NamedGradients } from './clip.ts';
-import { shareOfMean } from './loss.ts';
+import { answerWeights, type LossWeighting, shareOfMean } from './loss.ts';
 
 /** What a micro-batch gives. */
 export interface BackwardResult {
   /** f32[N] loss of each supervised token, in nats. */
   losses: Float32Array;
+  /** f32[N] weights of the tokens; absent: 1 each. */
+  weights?: Float32Array | undefined;
   /** int32[N] where it was predicted: b * T + t. */
   places: Int32Array;
-  /** Sum of `losses` over the divisor that was asked for: the number that was differentiated. */
+  /** Weighted sum of `losses` over the divisor that was asked for: the number that was differentiated. */
   value: number;
   /** One entry for each trainable weight; null where the loss does not depend on it. The caller disposes them. */
   gradients: Map<string, Tensor | null>;
@@ -20,37 +22,50 @@ export interface BackwardResult {
 
 /**
  * Differentiates a micro-batch.
- * @param request `tokens` divides the summed loss: the supervised tokens of the global batch. Absent: those of this micro-batch, the
- *   reference's rule, with which accumulated gradients are a sum of means (its losses are not divided either)
+ * @param request `total` divides the summed loss: the supervised tokens of the global batch, or the sum of their weights. Absent: that
+ *   of this micro-batch, the reference's rule, with which accumulated gradients are a sum of means (its losses are not divided either)
  */
 export async function backward(request: {
   model: MiniGpt;
   trainable: ReadonlyMap<string, Variable>;
   batch: ModelBatch;
-  tokens?: number | undefined;
+  total?: number | undefined;
+  weighting?: LossWeighting | undefined;
   forward?: ForwardOptions | undefined;
 }): Promise<BackwardResult> {
-  const { model, trainable, forward } = request;
+  const { model, trainable, forward, weighting = 'token' } = request;
   const names = [...trainable.keys()];
   const batch = deviceBatch(request.batch, model.config);
   try {
     if (batch.supervised === 0) return nothing(names);
-    const tokens = request.tokens ?? batch.supervised;
+    const weights = weighting === 'token' ? undefined : answerWeights(request.batch);
+    const total = request.total ?? lossTotal(request.batch, weighting);
     const { value, aux, grads } = valueAndGrads(() => {
       const losses = tokenLosses(model, batch, forward);
-      return [shareOfMean(losses, tokens), losses];
+      return [shareOfMean(losses, total, weights), losses];
     }, [...trainable.values()]);
     const gradients = new Map(names.map((name, i) => [name, grads[i] ?? null]));
     try {
       const losses = Float32Array.from((await aux[0]?.data()) ?? []);
       const [share = Number.NaN] = await value.data();
-      return { losses, places: batch.places, value: share, gradients };
+      return { losses, weights, places: batch.places, value: share, gradients };
     } finally {
       tf.dispose([value, ...aux]);
     }
   } finally {
     disposeBatch(batch);
   }
+}
+
+/** What the losses of a batch are divided by for their mean: its supervised tokens, or the sum of their weights. */
+export function lossTotal(batch: ModelBatch, weighting: LossWeighting): number {
+  if (weighting === 'token') return supervisedTokens(batch);
+  return answerWeights(batch).reduce((sum, weight) => sum + weight, 0);
+}
+
+/** Supervised tokens of a batch; the first token of a row is never predicted. */
+export function supervisedTokens({ labels, shape }: ModelBatch): number {
+  return labels.reduce((count, label, i) => count + (label >= 0 && i % shape[1] !== 0 ? 1 : 0), 0);
 }
 
 function nothing(names: readonly string[]): BackwardResult {

@@ -1,14 +1,22 @@
 /**
- * One update: forward and backward of each micro-batch, gradients of the mean loss over the supervised tokens of the global batch,
- * clipping, AdamW.
+ * One update: forward and backward of each micro-batch, gradients of the (weighted) mean loss over the supervised tokens of the global
+ * batch, clipping, AdamW.
  */
 import type { Variable } from '../engine/tf.ts';
 import type { ModelBatch } from '../model/batch.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import { lossByRow, type RowLoss } from '../model/supervised.ts';
 import type { AdamW } from './adamw.ts';
-import { addGradients, backward, disposeGradients } from './backward.ts';
+import {
+  addGradients,
+  type BackwardResult,
+  backward,
+  disposeGradients,
+  lossTotal,
+  supervisedTokens,
+} from './backward.ts';
 import { clipFactor, globalNorm, type NamedGradients, scaleGradients } from './clip.ts';
+import type { LossWeighting } from './loss.ts';
 
 /** Choices that stay the same over a run. */
 export interface StepOptions {
@@ -19,6 +27,8 @@ export interface StepOptions {
   recompute?: boolean | undefined;
   /** `false`: logits at every position (see `ForwardOptions`). */
   supervisedOnly?: boolean | undefined;
+  /** Default `token`. */
+  weighting?: LossWeighting | undefined;
   /**
    * `token-mean`: the mean over all supervised tokens of the global batch. `sum-of-means`, for compatibility: each micro-batch's own
    * mean, added up and not divided, as the reference accumulates.
@@ -26,14 +36,22 @@ export interface StepOptions {
   accumulation?: 'token-mean' | 'sum-of-means' | undefined;
 }
 
+/** A micro-batch. */
+export interface StepBatch extends ModelBatch {
+  /** Packed rows: int32[B * T], the place in `examples` of the one that a token belongs to. Absent: each row is one example. */
+  owners?: Int32Array | undefined;
+  /** Needed with `owners`. */
+  examples?: { readonly length: number } | undefined;
+}
+
 export interface StepResult {
-  /** Mean over the supervised tokens of the global batch, in nats. */
+  /** Mean over the supervised tokens of the global batch, weighted as the gradients are, in nats. */
   loss: number;
   /** Supervised tokens of the global batch. */
   tokens: number;
   /** Norm of all gradients together before clipping; NaN where the loss was not finite. */
   gradNorm: number;
-  /** One entry for each row, in the order of the micro-batches. */
+  /** One entry for each row, or each example of packed rows, in the order of the micro-batches; tokens count alike. */
   rows: RowLoss[];
   /** What was not finite, or that nothing is supervised. The weights are untouched then; what to do is the caller's part. */
   fault?: 'loss' | 'gradient' | 'no-tokens';
@@ -44,7 +62,7 @@ export interface StepRequest {
   /** Weights that train, by name; `optimizer` is over the same. */
   trainable: ReadonlyMap<string, Variable>;
   optimizer: AdamW;
-  microBatches: readonly ModelBatch[];
+  microBatches: readonly StepBatch[];
   /** Index of this update, which decides dropout masks. */
   step: number;
   lr: number;
@@ -56,8 +74,7 @@ export async function trainStep(request: StepRequest): Promise<StepResult> {
   const { optimizer, lr, options = {} } = request;
   const gradients: Parameters<typeof addGradients>[0] = new Map();
   try {
-    const { rows, tokens, finite } = await accumulate(request, gradients);
-    const loss = rows.reduce((sum, row) => sum + row.loss, 0) / tokens;
+    const { rows, loss, tokens, finite } = await accumulate(request, gradients);
     if (tokens === 0) return { loss: Number.NaN, tokens, gradNorm: Number.NaN, rows, fault: 'no-tokens' };
     if (!finite) return { loss, tokens, gradNorm: Number.NaN, rows, fault: 'loss' };
     const { gradNorm, applied } = await applyGradients({ optimizer, gradients, lr, clipNorm: options.clipNorm });
@@ -67,42 +84,53 @@ export async function trainStep(request: StepRequest): Promise<StepResult> {
   }
 }
 
+interface Accumulated {
+  rows: RowLoss[];
+  loss: number;
+  tokens: number;
+  finite: boolean;
+}
+
 /** Forward and backward of all micro-batches; stops at the first loss that is not finite. */
 async function accumulate(
   { model, trainable, microBatches, step, options = {} }: StepRequest,
   gradients: Parameters<typeof addGradients>[0],
-): Promise<{ rows: RowLoss[]; tokens: number; finite: boolean }> {
-  const { recompute, supervisedOnly, accumulation = 'token-mean' } = options;
-  const tokens = microBatches.reduce((sum, batch) => sum + supervisedTokens(batch), 0);
-  const rows: RowLoss[] = [];
+): Promise<Accumulated> {
+  const { recompute, supervisedOnly, weighting = 'token', accumulation = 'token-mean' } = options;
+  const sumOf = (of: (batch: ModelBatch) => number) => microBatches.reduce((sum, batch) => sum + of(batch), 0);
+  const tokens = sumOf(supervisedTokens);
+  const total = sumOf((batch) => lossTotal(batch, weighting));
+  const result: Accumulated = { rows: [], loss: 0, tokens, finite: true };
+  let before = 0;
+  let weighted = 0;
   for (const batch of microBatches) {
-    const dropout = options.dropout && {
-      ...options.dropout,
-      step,
-      rows: Array.from({ length: batch.shape[0] }, (_, b) => rows.length + b),
-    };
-    const {
-      losses,
-      places,
-      value,
-      gradients: own,
-    } = await backward({
+    const rows = Array.from({ length: batch.shape[0] }, (_, b) => before + b);
+    before += rows.length;
+    const passed = await backward({
       model,
       trainable,
       batch,
-      tokens: accumulation === 'token-mean' ? tokens : undefined,
-      forward: { dropout, recompute, supervisedOnly },
+      total: accumulation === 'token-mean' ? total : undefined,
+      weighting,
+      forward: { dropout: options.dropout && { ...options.dropout, step, rows }, recompute, supervisedOnly },
     });
-    addGradients(gradients, own);
-    rows.push(...lossByRow({ losses, places, shape: batch.shape }));
-    if (!Number.isFinite(value)) return { rows, tokens, finite: false };
+    addGradients(gradients, passed.gradients);
+    const own = lossByRow({ ...passed, shape: batch.shape, packed: packedOf(batch) });
+    result.rows.push(...own);
+    weighted += weightedSum(passed);
+    result.finite = Number.isFinite(passed.value);
+    if (!result.finite) break;
   }
-  return { rows, tokens, finite: true };
+  const plain = result.rows.reduce((sum, row) => sum + row.loss, 0);
+  return { ...result, loss: (weighting === 'token' ? plain : weighted) / total };
 }
 
-/** The first token of a row is never predicted. */
-function supervisedTokens({ labels, shape }: ModelBatch): number {
-  return labels.reduce((count, label, i) => count + (label >= 0 && i % shape[1] !== 0 ? 1 : 0), 0);
+function packedOf({ owners, examples }: StepBatch): Parameters<typeof lossByRow>[0]['packed'] {
+  return owners === undefined ? undefined : { owners, examples: examples?.length ?? 0 };
+}
+
+function weightedSum({ losses, weights }: BackwardResult): number {
+  return losses.reduce((sum, loss, i) => sum + loss * (weights?.[i] ?? 1), 0);
 }
 
 /**

@@ -86,7 +86,10 @@ test('a sum of means weighs each micro-batch alike, as the reference accumulates
   const sum: Parameters<typeof addGradients>[0] = new Map();
   for (const batch of parts) addGradients(sum, (await backward({ model, trainable, batch })).gradients);
   const expected = Math.sqrt(
-    [...sum.values()].reduce((total, grad) => total + (grad?.dataSync().reduce((s, v) => s + v * v, 0) ?? 0), 0),
+    [...sum.values()].reduce(
+      (total, grad) => total + Float32Array.from(grad?.dataSync() ?? []).reduce((s, v) => s + v * v, 0),
+      0,
+    ),
   );
   disposeGradients(sum);
   disposeMiniGpt(model);
