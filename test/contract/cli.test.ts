@@ -1,40 +1,28 @@
 /** The command line as a user meets it: exit status, streams, help, suggestions. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { test } from 'node:test';
-import { main } from '../../bin/main.ts';
+import { after, test } from 'node:test';
+import type { CliOutcome } from './cli-child.ts';
 import { formatRun, validRun } from './valid-run.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-interface Outcome {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
+/** One process for all command lines: starting one for each would take most of the time. */
+const child = fork(join(import.meta.dirname, 'cli-child.ts'), { execArgv: ['--import', 'tsx'], cwd: ROOT });
+after(() => child.disconnect());
 
-/** One command line in this process, its streams caught. */
-async function tristage(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const caught = { stdout: '', stderr: '' };
-  const before = { stdout: process.stdout.write, stderr: process.stderr.write, env: { ...process.env } };
-  Object.assign(process.env, { NO_COLOR: '1', ...env });
-  for (const name of ['stdout', 'stderr'] as const) {
-    process[name].write = (text: string | Uint8Array) => {
-      caught[name] += String(text);
-      return true;
-    };
-  }
-  try {
-    const status = await main(args);
-    return { status, ...caught };
-  } finally {
-    process.stdout.write = before.stdout;
-    process.stderr.write = before.stderr;
-    process.env = before.env;
-  }
+function tristage(args: readonly string[], env: Record<string, string> = {}): Promise<CliOutcome> {
+  return new Promise((done, fail) => {
+    child.once('message', (outcome: CliOutcome) => {
+      child.removeListener('error', fail);
+      done(outcome);
+    });
+    child.once('error', fail);
+    child.send({ args: [...args], env: { NO_COLOR: '1', ...env } });
+  });
 }
 
 function runFile(text: string): string {
