@@ -1,10 +1,13 @@
 /** The fused ops on torch, forward and backward, against their composites on the reference backend. */
+import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
 import { adamwUpdate, dropoutMask } from '../../../lib/engine/ops/index.ts';
 import { type Tensor, tf, type Variable } from '../../../lib/engine/tf.ts';
+import { native, operator } from '../../../lib/engine/torch/binding.ts';
+import { updateByOperators } from '../../../lib/engine/torch/fused/adamw.ts';
 import { OP_CASES, type OpCase } from '../../gradient/cases.ts';
-import { randomTensor } from '../../support/tensors.ts';
+import { randomTensor, relativeError } from '../../support/tensors.ts';
 import { LARGE_CASES } from './fused-cases.ts';
 import { assertSameAsReference, openOrReason } from './support.ts';
 
@@ -39,6 +42,22 @@ describe('torch: fused ops', { skip }, () => {
       tf.dispose([param!, m!, v!]);
       return results;
     }, 2e-6));
+
+  test('AdamW by plain operators, as devices other than the CPU do it, equals the fused kernel', () => {
+    const values = (seed: number) => randomTensor([40, 67], seed).abs().dataSync();
+    const make = (seed: number) => native().fromData(values(seed), 'float32', [40, 67], 'float32', 'cpu');
+    const tensors = () => ({ param: make(1), grad: make(2), m: make(3), v: make(4) });
+    const attrs = { lr: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.05, step: 3 };
+    const { lr, beta1, beta2, eps, weightDecay, step } = attrs;
+    const [plain, fused] = [tensors(), tensors()];
+    updateByOperators(plain, attrs);
+    const adamw = operator<void>('tristage::adamw_');
+    adamw(fused.param, fused.grad, fused.m, fused.v, lr, beta1, beta2, eps, weightDecay, step);
+    for (const name of ['param', 'm', 'v'] as const) {
+      assert.ok(relativeError(native().read(plain[name]), native().read(fused[name])) < 1e-6, name);
+    }
+    for (const handle of [...Object.values(plain), ...Object.values(fused)]) native().release(handle);
+  });
 
   test('AdamW leaves copies and views of a parameter as they were', () =>
     assertSameAsReference(() => {

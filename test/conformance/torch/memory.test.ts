@@ -47,6 +47,20 @@ describe('torch: memory', { skip }, () => {
     assert.deepEqual(native().stats().slice(0, 2), start);
   });
 
+  test('the same training gives the same bits again', () => {
+    const train = () =>
+      tf.tidy(() => {
+        const shapes = [[48, 16], [48], [8, 48]];
+        const weights = shapes.map((shape, i) => tf.variable(randomTensor(shape, i + 1))) as Variable[];
+        const moments = shapes.flatMap((shape) => [tf.variable(tf.zeros(shape)), tf.variable(tf.zeros(shape))]);
+        const losses = [1, 2, 3, 4].map((step) => tf.tidy(() => trainingStep(weights, moments as Variable[], step)));
+        const values = weights.map((weight) => [...weight.dataSync()]);
+        tf.dispose([...weights, ...moments]);
+        return { losses, values } as never;
+      });
+    assert.deepEqual(train(), train());
+  });
+
   test('AdamW works in place: the memory of parameter and moments does not move', () => {
     const make = (seed: number) => tf.tidy(() => tf.variable(tf.abs(randomTensor([64, 64], seed)))) as Variable;
     const [param, m, v] = [make(1), make(2), make(3)];

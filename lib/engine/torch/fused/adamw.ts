@@ -29,7 +29,8 @@ interface AdamWTensors {
   v: Handle;
 }
 
-function updateByOperators({ param, grad, m, v }: AdamWTensors, attrs: AdamWAttrs): void {
+/** The update by torch's own operators, in place, for any device. */
+export function updateByOperators({ param, grad, m, v }: AdamWTensors, attrs: AdamWAttrs): void {
   const { lr, beta1, beta2, eps, weightDecay, step } = attrs;
   if (weightDecay !== 0) multiplyInPlace(param, 1 - lr * weightDecay);
   multiplyInPlace(m, beta1);

@@ -1,0 +1,112 @@
+// Root-mean-square normalisation, its gradients, and what all fused kernels share.
+#pragma once
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "attention.h"
+#include "loops.h"
+
+namespace tristage {
+
+using at::Tensor;
+
+// Rows per task, so that a task moves at least this many floats.
+constexpr int64_t kGrain = 16384;
+
+inline int64_t rowGrain(int64_t width) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)); }
+
+inline Tensor floats(const Tensor& x, const char* name) {
+  TORCH_CHECK(x.scalar_type() == at::kFloat, name, " must be float32, found ", x.scalar_type());
+  return x.contiguous();
+}
+
+inline int64_t lastWidth(const Tensor& x, const char* name) {
+  TORCH_CHECK(x.dim() > 0 && x.size(-1) > 0, name, " must have a last dimension that is not empty");
+  return x.size(-1);
+}
+
+inline std::vector<int64_t> statisticShape(const Tensor& x) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = 1;
+  return shape;
+}
+
+inline std::tuple<Tensor, Tensor> rmsNorm(const Tensor& xIn, const Tensor& weightIn, double eps) {
+  const Tensor x = floats(xIn, "x");
+  const Tensor weight = floats(weightIn, "weight");
+  const int64_t width = lastWidth(x, "x");
+  TORCH_CHECK(weight.dim() == 1 && weight.size(0) == width, "weight must be [", width, "], found ", weight.sizes());
+  Tensor y = at::empty(x.sizes(), x.options());
+  Tensor rstd = at::empty(statisticShape(x), x.options());
+  const float* from = x.data_ptr<float>();
+  const float* scale = weight.data_ptr<float>();
+  float* to = y.data_ptr<float>();
+  float* statistic = rstd.data_ptr<float>();
+  at::parallel_for(0, rstd.numel(), rowGrain(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) {
+      statistic[row] = loops().rmsNorm(to + row * width, from + row * width, scale, width, static_cast<float>(eps));
+    }
+  });
+  return {y, rstd};
+}
+
+inline void checkNormGrad(const Tensor& dy, const Tensor& x, const Tensor& rstd, int64_t width) {
+  TORCH_CHECK(dy.sizes() == x.sizes(), "dy ", dy.sizes(), " and x ", x.sizes(), " must have one shape");
+  TORCH_CHECK(rstd.numel() * width == x.numel(), "rstd must hold one number for each row of x, found ", rstd.sizes());
+}
+
+inline Tensor rmsNormGradX(const Tensor& dyIn, const Tensor& xIn, const Tensor& weightIn, const Tensor& rstdIn) {
+  const Tensor dy = floats(dyIn, "dy");
+  const Tensor x = floats(xIn, "x");
+  const Tensor weight = floats(weightIn, "weight");
+  const Tensor rstd = floats(rstdIn, "rstd");
+  const int64_t width = lastWidth(x, "x");
+  checkNormGrad(dy, x, rstd, width);
+  TORCH_CHECK(weight.numel() == width, "weight must be [", width, "], found ", weight.sizes());
+  Tensor dx = at::empty(x.sizes(), x.options());
+  const float* gradient = dy.data_ptr<float>();
+  const float* from = x.data_ptr<float>();
+  const float* scale = weight.data_ptr<float>();
+  const float* statistic = rstd.data_ptr<float>();
+  float* to = dx.data_ptr<float>();
+  at::parallel_for(0, rstd.numel(), rowGrain(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) {
+      const int64_t at = row * width;
+      loops().rmsNormGradX(to + at, gradient + at, from + at, scale, statistic[row], width);
+    }
+  });
+  return dx;
+}
+
+// Tasks divide the columns, not the rows: each sum has one order, whatever the number of threads. A layer-norm has a mean.
+inline Tensor normGradWeight(const Tensor& dyIn, const Tensor& xIn, const MaybeTensor& meanIn, const Tensor& rstdIn) {
+  const Tensor dy = floats(dyIn, "dy");
+  const Tensor x = floats(xIn, "x");
+  const Tensor rstd = floats(rstdIn, "rstd");
+  const int64_t width = lastWidth(x, "x");
+  checkNormGrad(dy, x, rstd, width);
+  const Tensor mean = meanIn.has_value() ? floats(*meanIn, "mean") : at::zeros(rstd.sizes(), rstd.options());
+  TORCH_CHECK(mean.numel() == rstd.numel(), "mean and rstd must have one shape");
+  Tensor dw = at::zeros({width}, x.options());
+  const float* gradient = dy.data_ptr<float>();
+  const float* from = x.data_ptr<float>();
+  const float* centre = mean.data_ptr<float>();
+  const float* statistic = rstd.data_ptr<float>();
+  float* to = dw.data_ptr<float>();
+  const int64_t rows = rstd.numel();
+  at::parallel_for(0, width, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t at = row * width + begin;
+      loops().normGradWeight(to + begin, gradient + at, from + at, centre[row], statistic[row], end - begin);
+    }
+  });
+  return dw;
+}
+
+}  // namespace tristage
