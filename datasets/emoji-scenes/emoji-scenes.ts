@@ -150,6 +150,8 @@ export const emojiScenes = defineSource({
   summary: 'Scenes of emoji drawn on the fly, with exact labels for every task; needs no files.',
   kind: 'task',
   embedded: true,
+  // Beside this file, compiled or not.
+  patches: new URL(import.meta.url.endsWith('.ts') ? './open-patches.ts' : './open-patches.js', import.meta.url).href,
   tasks: ['vqa', 'caption', 'grounding', 'refer', 'identify', 'detection', 'conversation'],
   options,
   async open({ root: _, task, ...given }): Promise<OpenSource> {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { count } from './schema-model.ts';
+import { patchesSchema } from './schema-patches.ts';
 
 /** Groups of parameters that a run may train. */
 export const TRAINABLE_GROUPS = ['vision', 'projector', 'lora', 'llm'] as const;
@@ -48,6 +49,17 @@ const checkpoint = z
   })
   .describe('When checkpoints are written.');
 
+const loss = z
+  .strictObject({
+    weighting: z
+      .enum(['token', 'answer-root'])
+      .default('token')
+      .describe(
+        'How much a supervised token counts. token: all alike, as the reference. answer-root: the inverse root of the length of its answer, so that short answers are not drowned by boxes.',
+      ),
+  })
+  .describe('What is minimised: the mean cross-entropy of the supervised tokens of a global batch.');
+
 /** Schema of `train`. */
 export const trainSchema = z
   .strictObject({
@@ -60,7 +72,9 @@ export const trainSchema = z
     globalBatch: count(1_000_000).describe('Examples of one update.'),
     microBatch: count(100_000)
       .optional()
-      .describe('Examples that pass through the model at once; divides globalBatch. Default: globalBatch.'),
+      .describe(
+        'Examples that pass through the model at once; divides globalBatch. Packed rows stay whole: a pass has as many as hold at most so many examples, and at least one. Default: globalBatch.',
+      ),
     seed: z
       .int()
       .min(0)
@@ -69,6 +83,7 @@ export const trainSchema = z
       .describe('Seeds initial weights, the order of the data and dropout.'),
     optimizer,
     schedule: schedule.prefault({}),
+    loss: loss.prefault({}),
     clip: z
       .number()
       .positive()
@@ -80,5 +95,6 @@ export const trainSchema = z
       .default(false)
       .describe('Whether blocks are computed again in the backward pass instead of keeping their activations.'),
     checkpoint: checkpoint.prefault({}),
+    patches: patchesSchema.optional(),
   })
   .describe('How it is trained.');

@@ -1,10 +1,11 @@
 /** Images to pixels beside the training thread: a few workers, or none for small work. */
 
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { TristageError } from '../core/errors.ts';
 import { type LoadImageOptions, loadImage } from './image.ts';
 import type { ImageReply, ImageRequest } from './image-worker.ts';
 import type { ImageRef } from './sample.ts';
+import { errorOf, startThread } from './worker-thread.ts';
 
 export interface ImageWorkers {
   /**
@@ -59,22 +60,8 @@ export function createImageWorkers({ threads = 1, ...options }: ImageWorkersOpti
   };
 }
 
-/**
- * A worker that runs the compiled file, or from source the TypeScript file through the same loader as the main thread, which does
- * not reach into workers by itself.
- */
-function startThread(options: LoadImageOptions): Worker {
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('./image-worker.js', import.meta.url), { workerData: options });
-  }
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const file = JSON.stringify(new URL('./image-worker.ts', import.meta.url).href);
-  const code = `import(${loader}).then(({ register }) => { register(); return import(${file}); })`;
-  return new Worker(code, { eval: true, workerData: options });
-}
-
 function startMember(options: LoadImageOptions): Member {
-  const worker = startThread(options);
+  const worker = startThread(new URL('./image-worker.ts', import.meta.url), options);
   const member: Member = { worker, waiting: new Map() };
   worker.unref();
   worker.on('message', (reply: ImageReply) => {
@@ -92,10 +79,6 @@ function startMember(options: LoadImageOptions): Member {
   worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)));
   worker.on('exit', (code) => fail(`it ended with code ${code}`));
   return member;
-}
-
-function errorOf(failure: Extract<ImageReply, { failure: unknown }>['failure']): Error {
-  return failure.details === undefined ? new Error(failure.message) : new TristageError(failure.details);
 }
 
 function workerDied(found: string): TristageError {

@@ -26,7 +26,7 @@ export interface OpenSource {
   /** Equal fingerprints mean equal samples in equal order; part of what decides the order of training data. */
   readonly fingerprint: string;
   /**
-   * Samples that share one image stand in runs of this many: 0 to n-1, n to 2n-1, and so on. Samples of a run that are asked for
+   * Samples that share one image stand in runs of this many: 0 to n-1, n to 2n-1, and so on; the length is a multiple of it. Samples of a run that are asked for
    * together carry one image object, so a packer can show them behind one visual prefix. Absent: every sample has its own image.
    */
   readonly samplesPerImage?: number;
@@ -49,6 +49,8 @@ export interface Source {
   /** True for a source that makes its samples itself: it needs no root. */
   readonly embedded?: boolean;
   readonly tasks: readonly Task[];
+  /** URL of a module that gives images with the truth of every patch (see `PatchModule`); absent: the source has none. */
+  readonly patches?: string;
   /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */
   readonly options: z.ZodObject;
   /**

@@ -32,9 +32,26 @@ export interface StepEvent {
   seconds: number;
 }
 
+/** A vision tower measured on images that it is not trained on. */
+export interface PatchEvent {
+  event: 'patches';
+  /** Updates done. */
+  step: number;
+  images: number;
+  patches: number;
+  /** Patches that an object covers. */
+  covered: number;
+  /** Share of all patches, and of the covered ones, whose class is right. */
+  all: number;
+  foreground: number;
+  /** Mean overlap of predicted and true boxes over covered patches. */
+  boxOverlap: number;
+}
+
 export type RunEvent =
   | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
   | StepEvent
+  | PatchEvent
   | { event: 'checkpoint'; step: number; path: string; seconds: number }
   | { event: 'interrupted'; step: number }
   | { event: 'end'; step: number; seconds: number };

@@ -8,6 +8,7 @@ import type { Plain } from '../config/tree.ts';
 import type { Source } from '../data/source.ts';
 import { PRESET_NAMES, preset } from '../model/presets.ts';
 import { type Stage, stageBreaches } from '../train/stage.ts';
+import { patchRules } from './vision-rules.ts';
 
 /** Sources and stages that a run may name: the project's own and the user's. */
 export interface Registry {
@@ -33,7 +34,10 @@ export function vocabularyOf({ sources, stages }: Registry): Vocabulary {
 function stageRule(config: RunConfig, registry: Registry): RuleIssue[] {
   const stage = stageOf(config, registry);
   const sources = config.data.mixture.sources.map(({ source }) => sourceOf(source, registry));
-  return stageBreaches(stage, { trainable: config.train.trainable ?? stage.trains, sources });
+  return [
+    ...stageBreaches(stage, { trainable: config.train.trainable ?? stage.trains, sources }),
+    ...patchRules(config, { stage, sources }),
+  ];
 }
 
 /** The stage of a checked run. */

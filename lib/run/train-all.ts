@@ -3,9 +3,10 @@
 import { join } from 'node:path';
 import { configError } from '../config/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { type Registry, type ResolvedRun, resolveAll } from './config.ts';
+import { type Registry, type ResolvedRun, resolveAll, stageOf } from './config.ts';
 import type { RunSummary } from './run-folder.ts';
 import { trainRun } from './train.ts';
+import { trainVision } from './train-vision.ts';
 
 export interface TrainAllRequest {
   files: readonly string[];
@@ -39,7 +40,8 @@ export async function trainAll(request: TrainAllRequest): Promise<TrainedRun[]> 
     const folder = several ? join(out, resolved.config.name) : out;
     const run = several ? withinOut(resolved, out, runs) : resolved;
     if (several) logger.info(`run ${run.config.name}`);
-    trained.push({ folder, summary: await trainRun({ run, folder, resume, registry, logger, signal }) });
+    const train = stageOf(run.config, registry).objective === 'patches' ? trainVision : trainRun;
+    trained.push({ folder, summary: await train({ run, folder, resume, registry, logger, signal }) });
   }
   return trained;
 }

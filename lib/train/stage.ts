@@ -19,6 +19,11 @@ export interface Stage {
   trains: readonly TrainableGroup[];
   /** Kinds of source that a run of this stage may draw from. */
   accepts: readonly SourceKind[];
+  /**
+   * What is learnt. `text`, the default: answers, token by token. `patches`: what each patch of an image shows, by the vision tower
+   * alone; its source must know that of its images.
+   */
+  objective?: 'text' | 'patches';
 }
 
 /** Declares a stage; a user's own joins the built-in ones in the same way. */

@@ -1,0 +1,232 @@
+/** One run of a stage that trains the vision tower alone: the same folder, loop, events and checkpoints as any other run. */
+
+import { join } from 'node:path';
+import { type Checkpoint, latestGood, writeCheckpoint } from '../checkpoint/store.ts';
+import { optimizerSources, tensorSources } from '../checkpoint/tensors.ts';
+import { printConfig } from '../config/print.ts';
+import type { RunConfig } from '../config/schema.ts';
+import { type PatchSettings, patchesSchema } from '../config/schema-patches.ts';
+import { writeFileAtomic } from '../core/atomic.ts';
+import { TristageError } from '../core/errors.ts';
+import { type EngineInfo, openEngine } from '../engine/engine.ts';
+import { disposeParams, trainableOf } from '../model/store.ts';
+import { type EventLog, openEventLog } from '../report/events.ts';
+import type { AdamW } from '../train/adamw.ts';
+import { runLoop, type StepRecord, type UpdateReport } from '../train/loop.ts';
+import { learningRate } from '../train/schedule.ts';
+import { checkResume, parseState, trainState } from '../train/state.ts';
+import { evaluatePatches } from '../train/vision-accuracy.ts';
+import type { PatchModel } from '../train/vision-model.ts';
+import { type PatchBatch, patchStep } from '../train/vision-step.ts';
+import { runFacts } from './facts.ts';
+import { identityOf } from './identity.ts';
+import { progressLines } from './progress.ts';
+import {
+  createRunFolder,
+  inspectRunFolder,
+  RUN_FILES,
+  type RunSummary,
+  readSummary,
+  writeRunJson,
+} from './run-folder.ts';
+import { summaryOf, summaryTracker } from './summary.ts';
+import type { TrainRequest } from './train.ts';
+import { scheduleOf } from './update.ts';
+import { openVisionData, type VisionData } from './vision-data.ts';
+import { type VisionFile, writeVisionFile } from './vision-file.ts';
+import { describeVision, openVisionModel, visionPlan } from './vision-model.ts';
+
+/** Everything that is open while a run trains. */
+interface Session {
+  request: TrainRequest;
+  config: RunConfig;
+  settings: PatchSettings;
+  engine: EngineInfo;
+  data: VisionData;
+  heldOut: readonly PatchBatch[];
+  model: PatchModel;
+  optimizer: AdamW;
+  events: EventLog;
+  /** Updates already done. */
+  from: number;
+}
+
+/**
+ * Trains one run, or goes on with it; at its end the tower lies in vision.safetensors and its accuracy in vision.json.
+ * @returns what summary.json says
+ * @throws TristageError of every kind; what was saved before stays usable
+ */
+export async function trainVision(request: TrainRequest): Promise<RunSummary> {
+  const { run, folder, resume, registry, logger } = request;
+  const there = inspectRunFolder(folder, resume);
+  const checkpoint = there ? await resumePoint(request) : undefined;
+  const finished = readSummary(folder);
+  if (checkpoint !== undefined && checkpoint.step >= run.config.train.steps && finished?.finished === true) {
+    logger.info(`${folder} is finished: step ${finished.step} of ${finished.steps}`);
+    return finished;
+  }
+  if (resume && checkpoint === undefined) logger.info(`no checkpoint in ${folder}: starting at step 0`);
+  const data = await openVisionData(run.config, registry);
+  try {
+    const session = await openSession(request, { checkpoint, data });
+    try {
+      return await runSession(session);
+    } finally {
+      session.events.close();
+      session.optimizer.dispose();
+      disposeParams(session.model.store);
+    }
+  } finally {
+    await data.close();
+  }
+}
+
+/** The newest good checkpoint of the folder; each damaged one is named. */
+async function resumePoint({ folder, logger }: TrainRequest): Promise<Checkpoint | undefined> {
+  const { checkpoint, damaged } = await latestGood(folder);
+  for (const { path, error } of damaged)
+    logger.warn(`${path} is not used: ${error.message} (${error.where}, ${error.found})`);
+  return checkpoint;
+}
+
+async function openSession(
+  request: TrainRequest,
+  { checkpoint, data }: { checkpoint: Checkpoint | undefined; data: VisionData },
+): Promise<Session> {
+  const { run, folder, logger } = request;
+  const { config } = run;
+  if (checkpoint !== undefined) checkState(request, checkpoint, data);
+  const plan = visionPlan(config, data);
+  for (const line of describeVision(plan, data)) logger.info(line);
+  const { backend, device, threads } = config.engine;
+  const engine = await openEngine({ backend, device, threads });
+  logger.info(
+    `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
+  );
+  const settings = patchesSchema.parse(config.train.patches ?? {});
+  const { model, optimizer, external } = await openVisionModel({ config, settings, data, checkpoint });
+  await createRunFolder(folder);
+  await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
+  await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external }));
+  const from = checkpoint?.step ?? 0;
+  const events = await openEventLog(join(folder, RUN_FILES.events), from);
+  events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
+  if (from > 0) logger.info(`going on after step ${from}`);
+  const heldOut = await data.heldOut(settings.heldOutImages);
+  return { request, config, settings, engine, data, heldOut, model, optimizer, events, from };
+}
+
+function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: VisionData): void {
+  const state = parseState(checkpoint.state, `${checkpoint.path}/state.json`);
+  const { steps } = run.config.train;
+  checkResume({ state, identity: identityOf(run.config), data: data.fingerprint, steps, where: folder });
+}
+
+async function runSession(session: Session): Promise<RunSummary> {
+  const { request, config, data, events, engine, from } = session;
+  const { steps, globalBatch, checkpoint } = config.train;
+  const tracker = summaryTracker(from > 0 ? join(request.folder, RUN_FILES.events) : undefined);
+  const line = progressLines(steps, globalBatch);
+  const result = await runLoop({
+    from,
+    to: steps,
+    data: (index) => data.batch(index),
+    update: updater(session),
+    onStep: (record) => {
+      tracker.add(record);
+      events.write(stepEvent(record, globalBatch));
+      request.logger.info(line(record));
+      request.onStep?.(record);
+    },
+    save: (step) => save(session, step),
+    saveEvery: checkpoint.everySteps,
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+  });
+  if (result.interrupted) events.write({ event: 'interrupted', step: result.step });
+  else await finish(session, result.step);
+  const seconds = tracker.seconds();
+  if (!result.interrupted) events.write({ event: 'end', step: result.step, seconds });
+  const summary = summaryOf({ config, engine, tracker, step: result.step, finished: !result.interrupted });
+  await writeRunJson(request.folder, RUN_FILES.summary, summary);
+  return summary;
+}
+
+/** The update of the loop; from time to time the tower is measured after it. */
+function updater(session: Session): (index: number, microBatches: PatchBatch[]) => Promise<UpdateReport> {
+  const { config, settings, model, optimizer } = session;
+  const { clip: clipNorm, steps } = config.train;
+  const trainable = trainableOf(model.store);
+  const schedule = scheduleOf(config);
+  const { boxWeight, heldOutEvery } = settings;
+  return async (index, microBatches) => {
+    const lr = learningRate(schedule, index);
+    const result = await patchStep({ model, trainable, optimizer, microBatches, lr, boxWeight, clipNorm });
+    if (result.fault !== undefined) throw notFinite(index + 1, result.fault);
+    const { loss, gradNorm, patches, covered, classLoss, boxLoss } = result;
+    const done = index + 1;
+    if (done % heldOutEvery === 0 && done < steps) await measure(session, done);
+    const tasks = { class: { loss: classLoss, tokens: patches }, box: { loss: boxLoss, tokens: covered } };
+    return { loss, lr, gradNorm, tokens: patches, tasks };
+  };
+}
+
+function notFinite(step: number, fault: 'loss' | 'gradient'): TristageError {
+  return new TristageError({
+    kind: 'numeric',
+    code: 'E_NOT_FINITE',
+    message: `the ${fault} of a step is not finite`,
+    where: `step ${step}`,
+    found: 'NaN or infinity',
+    expected: 'a finite number',
+    fix: 'lower train.optimizer.lr, set train.clip or warm up longer; --resume goes on from the last checkpoint',
+  });
+}
+
+async function measure({ model, heldOut, events, request }: Session, step: number): Promise<VisionFile['heldOut']> {
+  const images = heldOut.reduce((sum, { classes }) => sum + classes.length, 0) / patchesOf(model);
+  const measured = { images, ...(await evaluatePatches(model, heldOut)) };
+  events.write({ event: 'patches', step, ...measured });
+  const [foreground, all, overlap] = [measured.foreground, measured.all, measured.boxOverlap].map((x) => x.toFixed(3));
+  request.logger.info(
+    `step ${step}: on ${images} held-out images ${foreground} of the objects' patches right, ${all} of all; box overlap ${overlap}`,
+  );
+  return measured;
+}
+
+function patchesOf({ config }: PatchModel): number {
+  return (config.imageSize / config.patch) ** 2;
+}
+
+async function finish(session: Session, step: number): Promise<void> {
+  const { request, model, data } = session;
+  const heldOut = await measure(session, step);
+  const file = await writeVisionFile({ folder: request.folder, model, step, kinds: data.kinds, heldOut });
+  request.logger.info(`${join(request.folder, file.file)}: ${file.bytes} bytes, SHA-256 ${file.sha256}`);
+}
+
+function stepEvent(record: StepRecord, globalBatch: number) {
+  const { waitSeconds, ...rest } = record;
+  return {
+    event: 'step' as const,
+    ...rest,
+    samplesPerSecond: globalBatch / record.seconds,
+    dataWait: waitSeconds / record.seconds,
+  };
+}
+
+/** Writes a checkpoint: tower, head, optimizer, and where the run stands. */
+async function save({ request, config, model, optimizer, data, events }: Session, step: number): Promise<void> {
+  const start = performance.now();
+  const { globalBatch, seed, checkpoint } = config.train;
+  const path = await writeCheckpoint({
+    runDir: request.folder,
+    step,
+    model: tensorSources(model.store),
+    optimizer: optimizerSources(optimizer.state),
+    state: trainState({ step, globalBatch, seed, identity: identityOf(config), data: data.fingerprint }),
+    keep: checkpoint.keep,
+  });
+  const seconds = (performance.now() - start) / 1000;
+  events.write({ event: 'checkpoint', step, path: `checkpoints/step-${step}`, seconds });
+  request.logger.info(`saved ${path}`);
+}
