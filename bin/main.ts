@@ -9,6 +9,7 @@ import { packageRoot } from '../lib/core/paths.ts';
 import type { Arguments, Command } from './command.ts';
 import { bench } from './commands/bench.ts';
 import { doctor } from './commands/doctor.ts';
+import { evaluate } from './commands/eval.ts';
 import { predict } from './commands/predict.ts';
 import { schema } from './commands/schema.ts';
 import { setup } from './commands/setup.ts';
@@ -17,7 +18,7 @@ import { validate } from './commands/validate.ts';
 import { reportFailure } from './output.ts';
 
 /** Every command, in the order of the help. */
-export const COMMANDS: readonly Command[] = [setup, doctor, validate, train, predict, bench, schema];
+export const COMMANDS: readonly Command[] = [setup, doctor, validate, train, evaluate, predict, bench, schema];
 
 const GLOBAL = ['help', 'h', 'version', 'V', 'debug'];
 

@@ -45,3 +45,11 @@ export const evalSchema = <Line>(source: z.ZodType<Line>) =>
         .describe('Chooses the questions of each source and the resampling of intervals.'),
     })
     .describe('What `tristage eval` asks this run, and how.');
+
+/** The settings of an evaluation of the given lines where the run file has no `eval`: every default. */
+export function evalDefaults<Line extends object>(lines: readonly Line[]) {
+  const samples = evalLineKeys.samples.parse(undefined);
+  return evalSchema(z.custom<Line & { samples: number }>()).parse({
+    sources: lines.map((line) => ({ samples, ...line })),
+  });
+}

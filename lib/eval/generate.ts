@@ -18,6 +18,8 @@ export interface PromptBatch {
   shape: readonly [number, number];
   /** Images in the order of their slots. */
   pixels?: Pixels | undefined;
+  /** f32[N, P / join, D], what `encodeImages` made of them, in place of the pixels; stays the caller's. */
+  features?: Tensor | undefined;
   imagesPerRow?: readonly number[] | undefined;
 }
 
@@ -138,26 +140,31 @@ function lastColumns(values: Int32Array, width: number, count: number): Int32Arr
 
 function promptInput(model: MiniGpt, prompts: PromptBatch): { embeddings: Tensor } {
   const { config, params } = model;
-  const { tokenIds, shape, imagesPerRow } = prompts;
+  const { tokenIds, shape, imagesPerRow, features } = prompts;
   const pixels = prompts.pixels === undefined || prompts.pixels.length === 0 ? undefined : prompts.pixels;
-  const images = pixels === undefined ? 0 : countImages(pixels, config.vision.imageSize);
+  const counted = pixels === undefined ? 0 : countImages(pixels, config.vision.imageSize);
   const { vocabulary } = config.llm;
   const plan = planSplice({
     tokenIds,
     shape,
     vocabulary,
-    images,
+    images: features?.shape[0] ?? counted,
     tokensPerImage: tokensPerImage(config),
     imagesPerRow,
   });
   return tf.tidy(() => {
     const text = embedTokens(tf.tensor1d(plan.textIds, 'int32'), params.llama);
-    if (plan.sources === undefined || pixels === undefined) {
+    const images = plan.sources === undefined ? undefined : (features ?? featuresOf(model, pixels));
+    if (plan.sources === undefined || images === undefined) {
       return { embeddings: tf.reshape(text, [...shape, config.llm.width]) };
     }
-    const features = encodeImages(model, normalisedPixels(pixels, config.vision.imageSize));
-    return { embeddings: splice({ text, images: features, sources: tf.tensor1d(plan.sources, 'int32'), shape }) };
+    return { embeddings: splice({ text, images, sources: tf.tensor1d(plan.sources, 'int32'), shape }) };
   });
+}
+
+function featuresOf(model: MiniGpt, pixels: Pixels | undefined): Tensor | undefined {
+  if (pixels === undefined) return undefined;
+  return encodeImages(model, normalisedPixels(pixels, model.config.vision.imageSize));
 }
 
 function tokenInput(model: MiniGpt, tokenIds: Int32Array): { embeddings: Tensor } {

@@ -31,8 +31,9 @@ export interface Prediction {
   readonly truth?: Truth;
 }
 
-/** The tasks with a metric of their own. */
-export type ScoredTask = 'refer' | 'identify' | 'vqa' | 'detection' | 'grounding' | 'caption';
+/** The tasks with a metric of their own, in the order in which they are shown. */
+export const SCORED_TASKS = ['refer', 'identify', 'vqa', 'detection', 'grounding', 'caption'] as const;
+export type ScoredTask = (typeof SCORED_TASKS)[number];
 
 /** The figures of one model; a task without questions is absent. */
 export interface Metrics {

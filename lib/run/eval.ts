@@ -1,0 +1,184 @@
+/** Asks a model held-out questions and scores its answers: during training, after a stage, or of a run on disk. */
+
+import type { Logger } from '../core/log.ts';
+import { type DeviceChoice, type EngineInfo, type EngineName, openEngine } from '../engine/engine.ts';
+import { createFeatureCache } from '../eval/feature-cache.ts';
+import { type Metrics, summarise, summariseChance } from '../eval/metrics/summary.ts';
+import { withOtherImages } from '../eval/questions.ts';
+import { type Answer, answerSamples } from '../eval/runner.ts';
+import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { type Registry, resolveAll } from './config.ts';
+import { type Evaluation, openEvaluation } from './eval-data.ts';
+import { checkEvalFolder, type EvalReport, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
+import { modelConfigOf } from './model-config.ts';
+import { type OpenedRun, openRun } from './open-run.ts';
+import { assembleModel, modelFileOf } from './weights.ts';
+
+/** Figures of a model, and the answers behind them in the order of the questions. */
+export interface Scored {
+  metrics: Metrics;
+  answers: readonly Answer[];
+}
+
+export interface EvaluateModelRequest {
+  /** Stays the caller's, and as it is. */
+  model: MiniGpt;
+  evaluation: Evaluation;
+  /** Also asks every question of another scene's image. */
+  control?: boolean | undefined;
+  onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
+/**
+ * Questions a model. Equal models give equal answers; no tensor stays behind, so training may go on as if nothing had been asked.
+ * @returns its figures and, where asked for and possible, those of the control
+ */
+export async function evaluateModel(request: EvaluateModelRequest): Promise<Scored & { shuffled?: Scored }> {
+  const { model, evaluation, control = false, onProgress } = request;
+  const { settings, tokenizer, transform } = evaluation;
+  const { batch, maxNewTokens, seed } = settings;
+  const features = createFeatureCache({ model, transform, atOnce: batch });
+  const others = control ? withOtherImages(evaluation.samples) : undefined;
+  const all = evaluation.samples.length + (others?.length ?? 0);
+  let before = 0;
+  const ask = async (samples: Evaluation['samples']): Promise<Scored> => {
+    const progress = (done: number) => onProgress?.(before + done, all);
+    const answers = await answerSamples({
+      model,
+      tokenizer,
+      samples,
+      features,
+      batch,
+      maxNewTokens,
+      onProgress: progress,
+    });
+    before += samples.length;
+    return { metrics: summarise(answers, { seed }), answers };
+  };
+  try {
+    const right = await ask(evaluation.samples);
+    return others === undefined ? right : { ...right, shuffled: await ask(others) };
+  } finally {
+    features.dispose();
+  }
+}
+
+export interface EvaluateRunRequest {
+  /** Run folder, or one of its checkpoints. */
+  checkpoint: string;
+  registry: Registry;
+  logger: Logger;
+  /** A run file whose `eval` is used in place of the run's own. */
+  file?: string | undefined;
+  /** `a.b=c` arguments, laid over that file, or over the run's configuration. */
+  set?: readonly string[] | undefined;
+  /** Questions of each task of each source, in place of what the configuration says. */
+  samples?: number | undefined;
+  split?: string | undefined;
+  /** Default: `eval/step-N` of the run. */
+  out?: string | undefined;
+  /** Default true: also chance, another scene's image, and the weights that the run began with. */
+  controls?: boolean | undefined;
+  /** Default: as the configuration says. */
+  engine?: EngineName | undefined;
+  device?: DeviceChoice | undefined;
+}
+
+/** Where an evaluation lies and what it found. */
+export interface RunEvaluation {
+  folder: string;
+  report: EvalReport;
+}
+
+/**
+ * Evaluates a checkpoint of a run and writes predictions and metrics.
+ * @throws TristageError E_NO_CHECKPOINT, E_EVAL_SOURCES, E_OUT_FOREIGN, and those of reading data and weights
+ */
+export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvaluation> {
+  const { logger, registry, controls = true, samples, split, file, set = [] } = request;
+  const run = await openRun(request.checkpoint, { registry, set: file === undefined ? set : [] });
+  const other = file === undefined ? undefined : resolveAll([file], { registry, set })[0]?.config;
+  const folder = checkEvalFolder(run, request.out);
+  const config = other === undefined ? run.config : { ...run.config, eval: other.eval };
+  const evaluation = await openEvaluation({ config, registry, samples, split });
+  for (const note of evaluation.notes) logger.warn(note);
+  const engine = await engineOf(request, run);
+  const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, control: controls });
+  if (controls && shuffled === undefined) logger.warn('one image only: no control with another scene’s image');
+  const start = controls ? await evaluateStart({ run, evaluation, logger }) : undefined;
+  const seed = evaluation.settings.seed;
+  const scored = { model: own, ...(shuffled && { shuffled }), ...(start && { untrained: start }) };
+  const chance = controls ? summariseChance(own.answers, { seed }) : undefined;
+  const facts = await evalFacts({ run, evaluation, engine });
+  const report = reportOf({ facts, scored, chance });
+  await writeEvaluation({ folder, facts, scored, report });
+  return { folder, report };
+}
+
+async function engineOf(request: EvaluateRunRequest, { config }: OpenedRun): Promise<EngineInfo> {
+  const { backend, device, threads } = config.engine;
+  const engine = await openEngine({
+    backend: request.engine ?? backend,
+    device: request.device ?? device,
+    threads,
+  });
+  request.logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads`);
+  return engine;
+}
+
+interface Questioning {
+  run: OpenedRun;
+  evaluation: Evaluation;
+  logger: Logger;
+}
+
+/** The weights of the checkpoint. */
+async function evaluateWeights({ run, evaluation, logger, control }: Questioning & { control: boolean }) {
+  const model = await modelOf(run, { checkpoint: run.checkpoint.modelFile });
+  try {
+    const onProgress = progressOf(logger, `step ${run.checkpoint.step}`);
+    return await evaluateModel({ model, evaluation, control, onProgress });
+  } finally {
+    disposeMiniGpt(model);
+  }
+}
+
+/** The weights that the run began with; nothing where the run that it started from is gone. */
+async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<Scored | undefined> {
+  const from = run.config.init?.from;
+  let init: string | undefined;
+  try {
+    init = from === undefined ? undefined : await modelFileOf(from);
+  } catch (error) {
+    logger.warn(`the start of this run is not asked: ${from} cannot be read (${(error as Error).message})`);
+    return undefined;
+  }
+  const model = await modelOf(run, { init });
+  try {
+    return await evaluateModel({ model, evaluation, onProgress: progressOf(logger, 'before step 1') });
+  } finally {
+    disposeMiniGpt(model);
+  }
+}
+
+async function modelOf({ config }: OpenedRun, from: { checkpoint?: string; init?: string | undefined }) {
+  const { model } = await assembleModel({
+    config: modelConfigOf(config),
+    weights: config.model.weights,
+    trainable: () => false,
+    seed: config.train.seed,
+    ...from,
+  });
+  return model;
+}
+
+/** Says at most ten times how far it is. */
+function progressOf(logger: Logger, what: string): (done: number, all: number) => void {
+  let said = 0;
+  return (done, all) => {
+    const tenths = Math.floor((10 * done) / all);
+    if (tenths === said) return;
+    said = tenths < 10 ? tenths : 0;
+    logger.info(`${what}: ${done} of ${all} questions answered`);
+  };
+}
