@@ -11,7 +11,7 @@ export type RuleIssue = Omit<ConfigIssue, 'where' | 'code'> & { path: Path };
 export type Rule = (config: RunConfig) => RuleIssue[];
 
 /** The rules that hold for every run. */
-export const COMMON_RULES: readonly Rule[] = [modelRules, trainRules];
+export const COMMON_RULES: readonly Rule[] = [modelRules, dataRules, trainRules];
 
 interface Multiple {
   path: Path;
@@ -49,6 +49,18 @@ function modelRules({ model }: RunConfig): RuleIssue[] {
     });
   }
   return issues;
+}
+
+function dataRules({ data }: RunConfig): RuleIssue[] {
+  if (data.packing === undefined || data.packing.maxTokens >= data.maxTokens) return [];
+  return [
+    {
+      path: ['data', 'packing', 'maxTokens'],
+      message: 'a packed row is shorter than the longest example',
+      found: String(data.packing.maxTokens),
+      expected: `at least data.maxTokens, ${data.maxTokens}`,
+    },
+  ];
 }
 
 function trainRules({ model, train }: RunConfig): RuleIssue[] {

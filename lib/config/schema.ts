@@ -69,6 +69,20 @@ const mixtureLineKeys = {
 };
 
 /** @param keys what the line has beside the source's own options */
+const packing = z
+  .strictObject({
+    maxTokens: z
+      .int()
+      .min(8)
+      .max(1_000_000)
+      .describe(
+        'Longest row in tokens, visual ones included; at least data.maxTokens. Rows are padded to the longest of a pass.',
+      ),
+  })
+  .describe(
+    'Several examples share a row, and examples of one image its visual tokens; each sees only what it would see alone. The samples of one image are then drawn together; rates go on counting samples. Absent: a row for each example.',
+  );
+
 function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>): z.ZodObject {
   const [first, ...rest] = source.tasks;
   const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');
@@ -130,6 +144,7 @@ export function runSchema(names: SchemaNames) {
             .max(1_000_000)
             .default(512)
             .describe('Longest example in tokens, visual ones included; longer texts are cut.'),
+          packing: packing.optional(),
         })
         .describe('What it is trained on.'),
       train: trainSchema,

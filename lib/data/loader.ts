@@ -1,11 +1,12 @@
-/** Steps to Batches: draws samples, encodes them, loads their images, and does so a few steps ahead. */
+/** Steps to Batches: draws samples, encodes them, loads their images, packs them where wanted, and does so a few steps ahead. */
 
 import { TristageError } from '../core/errors.ts';
 import { type CollateOptions, collate } from './collate.ts';
 import { type EncodeOptions, encodeSample } from './encode.ts';
 import { createImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
 import { type BadSample, type BadSampleBudget, causeOf, checkBudget } from './ledger.ts';
-import { type Batch, checkSample, type Example } from './sample.ts';
+import { collatePacked, type LoadedBatch, type PackingOptions } from './loaded-batch.ts';
+import { badSample, checkSample, type Example, type ImageRef, type Sample } from './sample.ts';
 import type { OpenSource } from './source.ts';
 import { createStream, type SampleRef, type SampleStream } from './stream.ts';
 
@@ -26,6 +27,11 @@ export interface LoaderOptions {
   encode: EncodeOptions;
   images: ImageWorkersOptions;
   collate?: CollateOptions;
+  /**
+   * Questions share rows, and visual prefixes where they share an image; the samples of one image are drawn together, while rates go
+   * on counting samples. An example that is longer than a row is replaced and reported. Absent: a row for each example.
+   */
+  packing?: PackingOptions | undefined;
   /** Steps that are made ready ahead. Default 2. */
   prefetch?: number;
   /** Gets the replaced samples of each step before its batch is given out; awaited. */
@@ -38,8 +44,8 @@ export interface Loader {
    * The batch of a step; any order is allowed, consecutive steps are ready soonest.
    * @throws TristageError E_BAD_SAMPLES when too many samples had to be replaced
    */
-  batch(step: number): Promise<Batch>;
-  /** How many rows each line has given so far, in the order of the lines. */
+  batch(step: number): Promise<LoadedBatch>;
+  /** How many samples each line has given so far, in the order of the lines. */
   drawn(): readonly number[];
   /** Stops the work ahead and the image threads. */
   close(): Promise<void>;
@@ -50,12 +56,13 @@ const MOST_ATTEMPTS = 16;
 
 interface Row {
   example: Example;
-  pixels: Uint8Array[];
+  /** Of the example's images, each u8[S, S, 3]. */
+  pixels: readonly Uint8Array[];
   bad: BadSample[];
 }
 
 interface Ready {
-  batch: Batch;
+  batch: LoadedBatch;
   bad: BadSample[];
   refs: SampleRef[];
 }
@@ -66,17 +73,7 @@ interface Ready {
  */
 export function createLoader(options: LoaderOptions): Loader {
   const { lines, prefetch = 2 } = options;
-  const stream = createStream({
-    lines: lines.map(({ source, rate, batch }) => ({
-      length: source.length,
-      fingerprint: source.fingerprint,
-      rate,
-      ...(batch === undefined ? {} : { batch }),
-    })),
-    seed: options.seed,
-    unit: options.unit ?? 'sample',
-    ...(options.globalBatch === undefined ? {} : { globalBatch: options.globalBatch }),
-  });
+  const stream = streamOf(options);
   const workers = createImageWorkers(options.images);
   const ahead = new Map<number, Promise<Ready>>();
   const drawn = lines.map(() => 0);
@@ -112,6 +109,21 @@ export function createLoader(options: LoaderOptions): Loader {
   };
 }
 
+function streamOf({ lines, seed, unit = 'sample', globalBatch, packing }: LoaderOptions): SampleStream {
+  return createStream({
+    lines: lines.map(({ source, rate, batch }) => ({
+      length: source.length,
+      fingerprint: source.fingerprint,
+      rate,
+      ...(batch === undefined ? {} : { batch }),
+      ...(packing === undefined ? {} : { group: source.samplesPerImage ?? 1 }),
+    })),
+    seed,
+    unit,
+    ...(globalBatch === undefined ? {} : { globalBatch }),
+  });
+}
+
 interface Work {
   options: LoaderOptions;
   stream: SampleStream;
@@ -120,13 +132,36 @@ interface Work {
 
 async function prepare(step: number, work: Work): Promise<Ready> {
   const refs = work.stream.step(step);
-  const rows = await Promise.all(refs.map((ref, slot) => fillPlace(ref, { ...work, step, slot })));
-  const batch = collate(
-    rows.map((row) => row.example),
-    { pixels: rows.flatMap((row) => row.pixels), imageSize: work.options.images.size },
-    work.options.collate,
+  const load = once(work.load);
+  const rows = await Promise.all(refs.map((ref, slot) => fillPlace(ref, { ...work, load, step, slot })));
+  return { batch: batchOf(rows, work.options), bad: rows.flatMap((row) => row.bad), refs };
+}
+
+/** Loads each image object once, however many samples show it. */
+function once(load: Work['load']): Work['load'] {
+  const loaded = new Map<ImageRef, Promise<Uint8Array>>();
+  return (image) => {
+    const known = loaded.get(image) ?? load(image);
+    loaded.set(image, known);
+    return known;
+  };
+}
+
+function batchOf(rows: readonly Row[], { packing, encode, images, collate: how }: LoaderOptions): LoadedBatch {
+  const examples = rows.map((row) => row.example);
+  if (packing === undefined) {
+    return collate(examples, { pixels: rows.flatMap((row) => row.pixels), imageSize: images.size }, how);
+  }
+  const pixels = new Map(
+    rows.flatMap(({ example, pixels: own }) => example.images.map((image, place) => [image, own[place]] as const)),
   );
-  return { batch, bad: rows.flatMap((row) => row.bad), refs };
+  return collatePacked({
+    examples,
+    pixelsOf: (image) => pixels.get(image) as Uint8Array,
+    imageSize: images.size,
+    imageTokens: encode.imageTokens,
+    packing,
+  });
 }
 
 /** The row of a place; a sample that cannot be used gives way to another of its source. */
@@ -159,6 +194,16 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
 async function rowOf(ref: SampleRef, source: OpenSource, { options, stream, load }: Work): Promise<Omit<Row, 'bad'>> {
   const sample = await source.get(ref.index, stream.pick(ref));
   checkSample(sample);
-  const example = encodeSample(sample, options.encode);
+  const example = { ...encodeSample(sample, options.encode), line: ref.line };
+  if (options.packing !== undefined) checkLength(sample, example, options.packing);
   return { example, pixels: await Promise.all(example.images.map(load)) };
+}
+
+function checkLength(sample: Sample, { tokenIds }: Example, { maxTokens }: PackingOptions): void {
+  if (tokenIds.length <= maxTokens) return;
+  throw badSample(
+    sample,
+    `an example of ${tokenIds.length} tokens`,
+    `at most ${maxTokens}, the length of a packed row`,
+  );
 }

@@ -73,6 +73,8 @@ export interface Example {
   readonly contextLength: number;
   /** Zeros where attention is switched off inside the row; absent = all ones. Only compatibility options set it. */
   readonly attention?: Uint8Array;
+  /** Line of the mixture that it was drawn from; a loader sets it. */
+  readonly line?: number;
 }
 
 /** Examples of one device pass, on the host. B rows of T tokens, N images of S x S pixels. */

@@ -10,7 +10,10 @@ export interface StreamLine {
   length: number;
   /** Changes when the samples change. */
   fingerprint: string;
+  /** With unit `sample` the share of samples, with unit `batch` the share of steps; relative to the other lines. */
   rate: number;
+  /** Samples that are drawn together, such as all of one image: they stand in runs of this many, of which the length is a multiple. */
+  group?: number;
   /** Samples of one step when this line is drawn; only with unit `batch`. */
   batch?: number;
 }
@@ -18,7 +21,7 @@ export interface StreamLine {
 export interface StreamOptions {
   lines: readonly StreamLine[];
   seed: number;
-  /** `sample`: every sample draws its source. `batch`: a step draws one source for all its samples, as the reference does. */
+  /** `sample`: every sample, or group, draws its source. `batch`: a step draws one source for all its samples, as the reference does. */
   unit?: 'sample' | 'batch';
   /** Samples of a step; only with unit `sample`. */
   globalBatch?: number;
@@ -41,7 +44,7 @@ export interface SampleStream {
   pick(ref: SampleRef): Pick;
   /** Another sample of the same line, for a place whose sample cannot be used. */
   replacement(ref: SampleRef, attempt: number): SampleRef;
-  /** Planned share of each line, in the unit of the mixture. */
+  /** Planned share of the samples that each line gives, 0..1. */
   readonly shares: readonly number[];
 }
 
@@ -50,27 +53,34 @@ const USE = { mixture: 1, order: 2, pick: 3, replacement: 4 } as const;
 
 /**
  * The order of a mixture.
- * @throws RangeError for a line without samples, a missing batch size or rates that are not positive
+ * @throws RangeError for a line without samples or of a length that is no multiple of its group, a missing batch size or rates that
+ *   are not positive
  */
 export function createStream({ lines, seed, unit = 'sample', globalBatch }: StreamOptions): SampleStream {
   for (const [place, line] of lines.entries()) {
     checkCount(line.length, `length of line ${place}`);
+    checkCount(groupOf(line), `group of line ${place}`);
+    checkCount(line.length / groupOf(line), `length of line ${place} in groups of ${groupOf(line)}`);
     if (unit === 'batch') checkCount(line.batch, `batch of line ${place}`);
   }
   if (unit === 'sample') checkCount(globalBatch, 'globalBatch');
   const keys = lines.map((line) => keyOfText(line.fingerprint));
   const mixture = createMixture(
-    lines.map((line) => line.rate),
+    // A draw gives a whole group, so a line with larger groups is drawn less often: rates count samples.
+    lines.map((line) => (unit === 'sample' ? line.rate / groupOf(line) : line.rate)),
     randomStream(seed, USE.mixture, ...keys),
+    lines.map(groupOf),
   );
   const refOf = (line: number, position: number): SampleRef => {
-    const { length } = lines[line] as StreamLine;
+    const { length, ...rest } = lines[line] as StreamLine;
+    const size = groupOf(rest);
     const epoch = Math.floor(position / length);
     const order = randomStream(seed, USE.order, line, keys[line] as number, epoch);
-    return { line, position, epoch, index: permuted(position % length, length, order) };
+    const group = permuted(Math.floor((position % length) / size), length / size, order);
+    return { line, position, epoch, index: group * size + (position % size) };
   };
   return {
-    shares: mixture.shares,
+    shares: sharesOf(lines.map((line) => line.rate * (unit === 'batch' ? (line.batch as number) : 1))),
     step(step) {
       if (!(Number.isSafeInteger(step) && step >= 0)) throw new RangeError(`step must be 0 or more, found ${step}`);
       if (unit === 'batch') {
@@ -80,8 +90,8 @@ export function createStream({ lines, seed, unit = 'sample', globalBatch }: Stre
       }
       const size = globalBatch as number;
       return Array.from({ length: size }, (_, slot) => {
-        const { line, position } = mixture.ticket(step * size + slot);
-        return refOf(line, position);
+        const { line, position, offset } = mixture.seat(step * size + slot);
+        return refOf(line, position * groupOf(lines[line] as StreamLine) + offset);
       });
     },
     pick(ref) {
@@ -91,9 +101,21 @@ export function createStream({ lines, seed, unit = 'sample', globalBatch }: Stre
     },
     replacement(ref, attempt) {
       const random = randomStream(seed, USE.replacement, ref.line, ref.position);
-      return { ...ref, index: random.integer(attempt, (lines[ref.line] as StreamLine).length) };
+      const { length, ...rest } = lines[ref.line] as StreamLine;
+      // The same place of another group: the tasks of a group keep their shares.
+      const size = groupOf(rest);
+      return { ...ref, index: random.integer(attempt, length / size) * size + (ref.index % size) };
     },
   };
+}
+
+function groupOf({ group = 1 }: { group?: number }): number {
+  return group;
+}
+
+function sharesOf(weights: readonly number[]): number[] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
 }
 
 function checkCount(value: number | undefined, name: string): void {

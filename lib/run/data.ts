@@ -61,15 +61,16 @@ export interface LoaderRequest {
   onBadSamples: (entries: readonly BadSample[]) => void | Promise<void>;
 }
 
-/** The loader of a run: batches of `train.globalBatch` rows, a pure function of the step. */
+/** The loader of a run: batches of `train.globalBatch` samples, a pure function of the step. */
 export function openLoader({ config, model, data, onBadSamples }: LoaderRequest): Loader {
-  const { transform, maxTokens } = config.data;
+  const { transform, maxTokens, packing } = config.data;
   return createLoader({
     lines: data.lines,
     seed: config.train.seed,
     globalBatch: config.train.globalBatch,
     encode: { tokenizer: data.tokenizer, imageTokens: tokensPerImage(model), maxTokens },
     images: { size: model.vision.imageSize, transform },
+    packing,
     onBadSamples,
   });
 }

@@ -2,8 +2,7 @@
 
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
-import { sliceBatch } from '../data/collate.ts';
-import type { Batch } from '../data/sample.ts';
+import { type LoadedBatch, microBatches } from '../data/loaded-batch.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
 import type { AdamW } from '../train/adamw.ts';
@@ -22,16 +21,21 @@ export function updater({
   config,
   model,
   optimizer,
-}: UpdaterRequest): (index: number, batch: Batch) => Promise<UpdateReport> {
-  const { globalBatch, microBatch = globalBatch, clip, recompute, seed } = config.train;
+}: UpdaterRequest): (index: number, batch: LoadedBatch) => Promise<UpdateReport> {
+  const { microBatch = Number.POSITIVE_INFINITY, clip, recompute, seed } = config.train;
   const trainable = trainableOf(model.store);
   const schedule = scheduleOf(config);
   const rate = model.config.lora?.dropout ?? 0;
-  const options: StepOptions = { clipNorm: clip, recompute, dropout: rate > 0 ? { rate, seed } : undefined };
+  const options: StepOptions = {
+    clipNorm: clip,
+    recompute,
+    weighting: config.train.loss.weighting,
+    dropout: rate > 0 ? { rate, seed } : undefined,
+  };
   return async (index, batch) => {
     const lr = learningRate(schedule, index);
-    const microBatches = slices(batch, microBatch);
-    const result = await trainStep({ model, trainable, optimizer, microBatches, step: index, lr, options });
+    const parts = microBatches(batch, microBatch);
+    const result = await trainStep({ model, trainable, optimizer, microBatches: parts, step: index, lr, options });
     if (result.fault !== undefined) throw faultError(index + 1, result.fault);
     const { loss, gradNorm, tokens } = result;
     return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch) };
@@ -44,15 +48,8 @@ export function scheduleOf({ train }: RunConfig): Schedule {
   return { ...schedule, lr: optimizer.lr, steps };
 }
 
-function slices(batch: Batch, rows: number): Batch[] {
-  const [B] = batch.shape;
-  if (rows >= B) return [batch];
-  const starts = Array.from({ length: Math.ceil(B / rows) }, (_, i) => i * rows);
-  return starts.map((start) => sliceBatch(batch, start, Math.min(B, start + rows)));
-}
-
-/** Mean loss over the supervised tokens of each task's rows. */
-function lossByTask({ rows }: StepResult, { examples }: Batch): UpdateReport['tasks'] {
+/** Mean loss over the supervised tokens of each task's examples. */
+function lossByTask({ rows }: StepResult, { examples }: LoadedBatch): UpdateReport['tasks'] {
   const sums = new Map<string, { loss: number; tokens: number }>();
   for (const [place, { loss, tokens }] of rows.entries()) {
     const task = examples[place]?.task ?? 'text';
