@@ -13,6 +13,7 @@ import type { Pick, Task } from '../../lib/data/task.ts';
 import { type SceneOptions, sceneStream, USE } from './arrangement.ts';
 import { type Art, DEFAULT_CLASSES, KINDS, loadArt } from './art.ts';
 import { composeScene, type Scene } from './scene.ts';
+import { emojiTexts } from './texts.ts';
 import { TURN_KINDS, type TurnKind, type TurnOptions, turnOf } from './turns.ts';
 
 const NAME = 'emoji-scenes';
@@ -168,6 +169,7 @@ export const emojiScenes = defineSource({
       samplesPerImage: slots.length,
       fingerprint: sha256(JSON.stringify([NAME, VERSION, given.count, resolveEmoji(given), slots, turnOptions])),
       notes: [],
+      texts: () => emojiTexts(set.art.kinds),
       get: async (index, pick) => {
         const slot = slots[index % slots.length];
         if (slot === undefined || index >= given.count * slots.length) throw new RangeError(`${NAME} has no ${index}`);

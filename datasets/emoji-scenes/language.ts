@@ -29,7 +29,7 @@ export function groupsOf(scene: Pick<Scene, 'objects'>): Group[] {
 }
 
 /** `a dog`, `two dogs`. */
-export function countedName({ name, things }: Group): string {
+export function countedName({ name, things }: { name: string; things: readonly { plural: string }[] }): string {
   if (things.length === 1) return withArticle(name);
   return `${NUMBERS[things.length] ?? things.length} ${things[0]?.plural}`;
 }

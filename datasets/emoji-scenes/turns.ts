@@ -138,7 +138,12 @@ function visualQuestion(request: TurnRequest, type?: QuestionType): TurnSample {
   return sampleOf(request, { task: 'vqa', turns: [turn], truth: { questionType: asked.type } });
 }
 
-const OPENINGS = ['What is in this picture?', 'What can you see here?', 'Tell me what this picture shows.'] as const;
+/** Ways to begin a conversation. */
+export const OPENINGS = [
+  'What is in this picture?',
+  'What can you see here?',
+  'Tell me what this picture shows.',
+] as const;
 
 /** A free question, a short one without identifier, and one with [refer], as multi-task conversations mix them. */
 function conversationTurns(request: TurnRequest): TurnSample {

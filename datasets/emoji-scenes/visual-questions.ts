@@ -88,7 +88,8 @@ function askWhere({ scene, place }: AskAbout): Omit<Asked, 'type'> | undefined {
   return { question: `where is the ${thing.name}?`, answer };
 }
 
-const DIRECTIONS = [
+/** What one object can be to another, with its distance in that direction. */
+export const DIRECTIONS = [
   { words: 'to the left of', by: (from: SceneThing, to: SceneThing) => centreOf(from).x - centreOf(to).x },
   { words: 'to the right of', by: (from: SceneThing, to: SceneThing) => centreOf(to).x - centreOf(from).x },
   { words: 'above', by: (from: SceneThing, to: SceneThing) => centreOf(from).y - centreOf(to).y },

@@ -33,6 +33,11 @@ export interface OpenSource {
   /** Facts for people: how many rows were left out and why. */
   readonly notes: readonly string[];
   /**
+   * Where a source knows its language: all its questions and answers, or fragments of them cut at spaces, so that each word of a text
+   * stands in a fragment with the punctuation that it has there. Templates of tasks and boxes need not be among them.
+   */
+  texts?(): Iterable<string>;
+  /**
    * One sample.
    * @param index 0 <= index < length
    * @param pick draws wordings; the same draws give the same sample
