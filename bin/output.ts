@@ -4,6 +4,8 @@ import { Chalk, type ChalkInstance } from 'chalk';
 import { faultsOf } from '../lib/config/errors.ts';
 import { formatError, TristageError } from '../lib/core/errors.ts';
 import { createLogger, type Logger } from '../lib/core/log.ts';
+import { openScreen } from '../lib/core/screen.ts';
+import type { Display } from '../lib/run/progress.ts';
 
 /** Whether a stream gets colours: never with NO_COLOR or TERM=dumb, always with FORCE_COLOR, else on a terminal. */
 export function wantsColor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): boolean {
@@ -16,10 +18,34 @@ function paintFor(stream: NodeJS.WriteStream): ChalkInstance {
   return new Chalk({ level: wantsColor(stream) ? 1 : 0 });
 }
 
+/** Whether stderr is a terminal that someone watches: a build machine's is not, even where it pretends. */
+function isWatched(env: NodeJS.ProcessEnv): boolean {
+  const ci = env['CI'] !== undefined && !['', '0', 'false'].includes(env['CI']);
+  return process.stderr.isTTY === true && env['TERM'] !== 'dumb' && !ci;
+}
+
+const BAR = { done: 'cyan', rest: 'gray', value: 'white', label: 'gray' } as const;
+
+/** Logger and progress bar on stderr; without a terminal the logger alone. */
+export function trainingOutput(env: NodeJS.ProcessEnv = process.env): { logger: Logger; display?: Display } {
+  if (!isWatched(env)) return { logger: stderrLogger() };
+  const screen = openScreen(process.stderr);
+  const chalk = paintFor(process.stderr);
+  return {
+    logger: stderrLogger((line) => screen.line(line)),
+    display: {
+      columns: screen.columns,
+      status: screen.status,
+      paint: (part, text) => chalk[BAR[part]](text),
+    },
+  };
+}
+
 /** A logger on stderr; warnings and errors in colour where colour is wanted. */
-export function stderrLogger(): Logger {
+export function stderrLogger(sink?: (line: string) => void): Logger {
   const chalk = paintFor(process.stderr);
   return createLogger({
+    ...(sink === undefined ? {} : { sink }),
     paint: (level, line) => (level === 'warn' ? chalk.yellow(line) : level === 'error' ? chalk.red(line) : line),
   });
 }

@@ -1,5 +1,5 @@
 import { type Command, flag, JSON_OPTION, SET_OPTION, text, texts } from '../command.ts';
-import { printResult, stderrLogger } from '../output.ts';
+import { printResult, trainingOutput } from '../output.ts';
 
 const INTERRUPTED = 130;
 
@@ -39,7 +39,7 @@ export const train: Command = {
     'tristage train configs/examples/first-light.yaml --out runs/first-light --resume',
   ],
   run: async (args) => {
-    const logger = stderrLogger();
+    const { logger, display } = trainingOutput();
     const signal = interruptSignal((message) => logger.warn(message));
     const [{ registry }, { trainAll }] = await Promise.all([
       import('../registry.ts'),
@@ -52,6 +52,7 @@ export const train: Command = {
       resume: flag(args, 'resume'),
       registry,
       logger,
+      display,
       signal,
     });
     const lines = results.map(

@@ -48,10 +48,23 @@ export interface PatchEvent {
   boxOverlap: number;
 }
 
+/** An update that was left out, since its loss or a gradient was not finite; the weights stayed as they were. */
+export interface SkipEvent {
+  event: 'skip';
+  /** Updates done, this one included. */
+  step: number;
+  fault: 'loss' | 'gradient';
+  /** Folder of the dumped batch, relative to the run folder. */
+  dump: string;
+  lr: number;
+  seconds: number;
+}
+
 export type RunEvent =
   | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
   | StepEvent
   | PatchEvent
+  | SkipEvent
   | { event: 'checkpoint'; step: number; path: string; seconds: number }
   | { event: 'interrupted'; step: number }
   | { event: 'end'; step: number; seconds: number };

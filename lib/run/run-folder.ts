@@ -12,6 +12,9 @@ export const RUN_FILES = {
   run: 'run.json',
   events: 'events.jsonl',
   summary: 'summary.json',
+  /** Kept pieces of the tokenizer, where the vocabulary is pruned. */
+  vocabulary: 'vocabulary.json',
+  tensorboard: 'tensorboard',
   /** Samples that could not be used and what replaced them. */
   ledger: 'bad-samples.jsonl',
   checkpoints: 'checkpoints',
@@ -29,6 +32,8 @@ export interface RunSummary {
   samplesPerSecond: number;
   lossFirst: number | null;
   lossLast: number | null;
+  /** Updates that were left out, since they were not finite. */
+  skipped: number;
   engine: string;
   device: string;
 }

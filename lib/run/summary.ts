@@ -6,11 +6,15 @@ import { readEvents } from '../report/events.ts';
 import type { StepRecord } from '../train/loop.ts';
 import type { RunSummary } from './run-folder.ts';
 
+type Counted = Pick<StepRecord, 'loss' | 'seconds' | 'skipped'>;
+
 export interface SummaryTracker {
-  add(record: Pick<StepRecord, 'loss' | 'seconds'>): void;
+  add(record: Counted): void;
   /** Seconds of training in all parts of the run. */
   seconds(): number;
+  /** Updates, skipped ones included. */
   steps(): number;
+  skipped(): number;
   first(): number | null;
   last(): number | null;
 }
@@ -20,18 +24,26 @@ export interface SummaryTracker {
  * @param events events.jsonl of the earlier parts of the run, if there are any
  */
 export function summaryTracker(events?: string): SummaryTracker {
-  const total = { seconds: 0, steps: 0, first: null as number | null, last: null as number | null };
-  const add = ({ loss, seconds }: Pick<StepRecord, 'loss' | 'seconds'>): void => {
+  const total = { seconds: 0, steps: 0, skipped: 0, first: null as number | null, last: null as number | null };
+  const add = ({ loss, seconds, skipped }: Counted): void => {
     total.seconds += seconds;
     total.steps++;
+    if (skipped !== undefined) {
+      total.skipped++;
+      return;
+    }
     total.first ??= loss;
     total.last = loss;
   };
-  if (events !== undefined) for (const event of readEvents(events)) if (event.event === 'step') add(event);
+  for (const event of events === undefined ? [] : readEvents(events)) {
+    if (event.event === 'step') add(event);
+    else if (event.event === 'skip') add({ loss: Number.NaN, seconds: event.seconds, skipped: event });
+  }
   return {
     add,
     seconds: () => total.seconds,
     steps: () => total.steps,
+    skipped: () => total.skipped,
     first: () => total.first,
     last: () => total.last,
   };
@@ -58,6 +70,7 @@ export function summaryOf({ config, engine, tracker, step, finished }: SummaryRe
     samplesPerSecond: seconds > 0 ? (tracker.steps() * config.train.globalBatch) / seconds : 0,
     lossFirst: tracker.first(),
     lossLast: tracker.last(),
+    skipped: tracker.skipped(),
     engine: engine.backend,
     device: engine.device,
   };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { configError } from '../config/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type Registry, type ResolvedRun, resolveAll, stageOf } from './config.ts';
+import type { Display } from './progress.ts';
 import type { RunSummary } from './run-folder.ts';
 import { trainRun } from './train.ts';
 import { trainVision } from './train-vision.ts';
@@ -16,6 +17,7 @@ export interface TrainAllRequest {
   resume: boolean;
   registry: Registry;
   logger: Logger;
+  display?: Display | undefined;
   signal?: AbortSignal;
 }
 
@@ -30,7 +32,7 @@ export interface TrainedRun {
  * @throws the first error; runs that finished before stay as they are
  */
 export async function trainAll(request: TrainAllRequest): Promise<TrainedRun[]> {
-  const { files, out, set, registry, resume, logger, signal } = request;
+  const { files, out, set, registry, resume, logger, display, signal } = request;
   const runs = resolveAll(files, { registry, set });
   const several = runs.length > 1;
   if (several) refuseEqualNames(runs);
@@ -41,7 +43,7 @@ export async function trainAll(request: TrainAllRequest): Promise<TrainedRun[]> 
     const run = several ? withinOut(resolved, out, runs) : resolved;
     if (several) logger.info(`run ${run.config.name}`);
     const train = stageOf(run.config, registry).objective === 'patches' ? trainVision : trainRun;
-    trained.push({ folder, summary: await train({ run, folder, resume, registry, logger, signal }) });
+    trained.push({ folder, summary: await train({ run, folder, resume, registry, logger, display, signal }) });
   }
   return trained;
 }

@@ -10,9 +10,8 @@ import { writeFileAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import { disposeParams, trainableOf } from '../model/store.ts';
-import { type EventLog, openEventLog } from '../report/events.ts';
 import type { AdamW } from '../train/adamw.ts';
-import { runLoop, type StepRecord, type UpdateReport } from '../train/loop.ts';
+import { runLoop, type UpdateReport } from '../train/loop.ts';
 import { learningRate } from '../train/schedule.ts';
 import { checkResume, parseState, trainState } from '../train/state.ts';
 import { evaluatePatches } from '../train/vision-accuracy.ts';
@@ -20,7 +19,7 @@ import type { PatchModel } from '../train/vision-model.ts';
 import { type PatchBatch, patchStep } from '../train/vision-step.ts';
 import { runFacts } from './facts.ts';
 import { identityOf } from './identity.ts';
-import { progressLines } from './progress.ts';
+import { openRecorder, type Recorder } from './recorder.ts';
 import {
   createRunFolder,
   inspectRunFolder,
@@ -29,7 +28,7 @@ import {
   readSummary,
   writeRunJson,
 } from './run-folder.ts';
-import { summaryOf, summaryTracker } from './summary.ts';
+import { summaryOf } from './summary.ts';
 import type { TrainRequest } from './train.ts';
 import { scheduleOf } from './update.ts';
 import { openVisionData, type VisionData } from './vision-data.ts';
@@ -46,7 +45,7 @@ interface Session {
   heldOut: readonly PatchBatch[];
   model: PatchModel;
   optimizer: AdamW;
-  events: EventLog;
+  recorder: Recorder;
   /** Updates already done. */
   from: number;
 }
@@ -72,7 +71,7 @@ export async function trainVision(request: TrainRequest): Promise<RunSummary> {
     try {
       return await runSession(session);
     } finally {
-      session.events.close();
+      session.recorder.close();
       session.optimizer.dispose();
       disposeParams(session.model.store);
     }
@@ -109,11 +108,10 @@ async function openSession(
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
   await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external }));
   const from = checkpoint?.step ?? 0;
-  const events = await openEventLog(join(folder, RUN_FILES.events), from);
-  events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
+  const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
   const heldOut = await data.heldOut(settings.heldOutImages);
-  return { request, config, settings, engine, data, heldOut, model, optimizer, events, from };
+  return { request, config, settings, engine, data, heldOut, model, optimizer, recorder, from };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: VisionData): void {
@@ -123,30 +121,29 @@ function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data:
 }
 
 async function runSession(session: Session): Promise<RunSummary> {
-  const { request, config, data, events, engine, from } = session;
-  const { steps, globalBatch, checkpoint } = config.train;
-  const tracker = summaryTracker(from > 0 ? join(request.folder, RUN_FILES.events) : undefined);
-  const line = progressLines(steps, globalBatch);
+  const { request, config, data, recorder, engine, from } = session;
+  const { steps, checkpoint } = config.train;
   const result = await runLoop({
     from,
     to: steps,
     data: (index) => data.batch(index),
     update: updater(session),
-    onStep: (record) => {
-      tracker.add(record);
-      events.write(stepEvent(record, globalBatch));
-      request.logger.info(line(record));
-      request.onStep?.(record);
-    },
+    onStep: (record) => recorder.step(record),
     save: (step) => save(session, step),
     saveEvery: checkpoint.everySteps,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
-  if (result.interrupted) events.write({ event: 'interrupted', step: result.step });
+  if (result.interrupted) recorder.write({ event: 'interrupted', step: result.step });
   else await finish(session, result.step);
-  const seconds = tracker.seconds();
-  if (!result.interrupted) events.write({ event: 'end', step: result.step, seconds });
-  const summary = summaryOf({ config, engine, tracker, step: result.step, finished: !result.interrupted });
+  const seconds = recorder.tracker.seconds();
+  if (!result.interrupted) recorder.write({ event: 'end', step: result.step, seconds });
+  const summary = summaryOf({
+    config,
+    engine,
+    tracker: recorder.tracker,
+    step: result.step,
+    finished: !result.interrupted,
+  });
   await writeRunJson(request.folder, RUN_FILES.summary, summary);
   return summary;
 }
@@ -182,10 +179,10 @@ function notFinite(step: number, fault: 'loss' | 'gradient'): TristageError {
   });
 }
 
-async function measure({ model, heldOut, events, request }: Session, step: number): Promise<VisionFile['heldOut']> {
+async function measure({ model, heldOut, recorder, request }: Session, step: number): Promise<VisionFile['heldOut']> {
   const images = heldOut.reduce((sum, { classes }) => sum + classes.length, 0) / patchesOf(model);
   const measured = { images, ...(await evaluatePatches(model, heldOut)) };
-  events.write({ event: 'patches', step, ...measured });
+  recorder.write({ event: 'patches', step, ...measured });
   const [foreground, all, overlap] = [measured.foreground, measured.all, measured.boxOverlap].map((x) => x.toFixed(3));
   request.logger.info(
     `step ${step}: on ${images} held-out images ${foreground} of the objects' patches right, ${all} of all; box overlap ${overlap}`,
@@ -204,18 +201,8 @@ async function finish(session: Session, step: number): Promise<void> {
   request.logger.info(`${join(request.folder, file.file)}: ${file.bytes} bytes, SHA-256 ${file.sha256}`);
 }
 
-function stepEvent(record: StepRecord, globalBatch: number) {
-  const { waitSeconds, ...rest } = record;
-  return {
-    event: 'step' as const,
-    ...rest,
-    samplesPerSecond: globalBatch / record.seconds,
-    dataWait: waitSeconds / record.seconds,
-  };
-}
-
 /** Writes a checkpoint: tower, head, optimizer, and where the run stands. */
-async function save({ request, config, model, optimizer, data, events }: Session, step: number): Promise<void> {
+async function save({ request, config, model, optimizer, data, recorder }: Session, step: number): Promise<void> {
   const start = performance.now();
   const { globalBatch, seed, checkpoint } = config.train;
   const path = await writeCheckpoint({
@@ -227,6 +214,6 @@ async function save({ request, config, model, optimizer, data, events }: Session
     keep: checkpoint.keep,
   });
   const seconds = (performance.now() - start) / 1000;
-  events.write({ event: 'checkpoint', step, path: `checkpoints/step-${step}`, seconds });
+  recorder.write({ event: 'checkpoint', step, path: `checkpoints/step-${step}`, seconds });
   request.logger.info(`saved ${path}`);
 }

@@ -12,7 +12,6 @@ import type { Loader } from '../data/loader.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import { disposeMiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
-import { type EventLog, openEventLog } from '../report/events.ts';
 import { type AdamW, createAdamW } from '../train/adamw.ts';
 import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, planRun, type RunPlan } from '../train/plan.ts';
@@ -23,7 +22,8 @@ import { type OpenData, openData, openLoader } from './data.ts';
 import { runFacts } from './facts.ts';
 import { identityOf } from './identity.ts';
 import { modelConfigOf } from './model-config.ts';
-import { progressLines } from './progress.ts';
+import type { Display } from './progress.ts';
+import { openRecorder, type Recorder } from './recorder.ts';
 import {
   createRunFolder,
   inspectRunFolder,
@@ -32,8 +32,9 @@ import {
   readSummary,
   writeRunJson,
 } from './run-folder.ts';
-import { summaryOf, summaryTracker } from './summary.ts';
+import { summaryOf } from './summary.ts';
 import { updater } from './update.ts';
+import { inheritedPieces, vocabularyFacts } from './vocabulary.ts';
 import { type Assembled, assembleModel, modelFileOf } from './weights.ts';
 
 export interface TrainRequest {
@@ -45,6 +46,8 @@ export interface TrainRequest {
   logger: Logger;
   /** Asks the run to save and stop after the step under way. */
   signal?: AbortSignal | undefined;
+  /** A terminal for a progress bar; absent: lines through the logger. */
+  display?: Display | undefined;
   /** Called after each step, for whoever runs a stage as part of something larger. */
   onStep?: ((record: StepRecord) => void) | undefined;
 }
@@ -58,7 +61,7 @@ interface Session {
   loader: Loader;
   assembled: Assembled;
   optimizer: AdamW;
-  events: EventLog;
+  recorder: Recorder;
   plan: RunPlan;
   /** Updates already done. */
   from: number;
@@ -83,7 +86,7 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
   try {
     return await runSession(session);
   } finally {
-    session.events.close();
+    session.recorder.close();
     await session.loader.close();
     session.optimizer.dispose();
     disposeMiniGpt(session.assembled.model);
@@ -98,14 +101,16 @@ async function resumePoint({ folder, logger }: TrainRequest): Promise<Checkpoint
   return checkpoint;
 }
 
-async function openSession(request: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
-  const { run, folder, registry, logger } = request;
-  const { config } = run;
-  const data = await openData(config, registry);
+async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
+  const { run, folder, registry, logger } = given;
+  const data = await openData(run.config, registry, await inheritedPieces(run.config, checkpoint));
+  const { config } = data;
+  const request: TrainRequest = { ...given, run: { ...run, config } };
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
   const plan = planOf(config, data, registry);
   for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
   for (const line of describePlan(plan)) logger.info(line);
+  if (data.pieces !== undefined) logger.info(`vocabulary: ${data.pieces.length} pieces, bytes included`);
   const { schedule, steps } = config.train;
   if (schedule.warmupSteps >= steps)
     logger.warn(`the warm-up of ${schedule.warmupSteps} steps is not over within ${steps}`);
@@ -117,10 +122,11 @@ async function openSession(request: TrainRequest, checkpoint: Checkpoint | undef
   const { assembled, optimizer } = await openModel(request, checkpoint);
   await createRunFolder(folder);
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
+  if (data.pieces !== undefined)
+    await writeRunJson(folder, RUN_FILES.vocabulary, vocabularyFacts(data.tokenizer, data.pieces));
   await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external: assembled.external }));
   const from = checkpoint?.step ?? 0;
-  const events = await openEventLog(join(folder, RUN_FILES.events), from);
-  events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
+  const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
   const ledger = openLedger(join(folder, RUN_FILES.ledger));
   const loader = openLoader({
@@ -129,7 +135,7 @@ async function openSession(request: TrainRequest, checkpoint: Checkpoint | undef
     data,
     onBadSamples: (entries) => ledger.append(entries),
   });
-  return { request, config, engine, data, loader, assembled, optimizer, events, plan, from };
+  return { request, config, engine, data, loader, assembled, optimizer, recorder, plan, from };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
@@ -178,45 +184,34 @@ async function openModel(
 }
 
 async function runSession(session: Session): Promise<RunSummary> {
-  const { request, config, loader, events, engine, from } = session;
-  const { steps, globalBatch, checkpoint } = config.train;
-  const tracker = summaryTracker(from > 0 ? join(request.folder, RUN_FILES.events) : undefined);
-  const line = progressLines(steps, globalBatch);
+  const { request, config, loader, recorder, engine, from } = session;
+  const { steps, checkpoint } = config.train;
   const result = await runLoop({
     from,
     to: steps,
     data: (index) => loader.batch(index),
     update: updater({ config, model: session.assembled.model, optimizer: session.optimizer }),
-    onStep: (record) => {
-      tracker.add(record);
-      events.write(stepEvent(record, globalBatch));
-      request.logger.info(line(record));
-      request.onStep?.(record);
-    },
+    onStep: (record) => recorder.step(record),
     save: (step) => save(session, step),
     saveEvery: checkpoint.everySteps,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
-  const seconds = tracker.seconds();
-  if (result.interrupted) events.write({ event: 'interrupted', step: result.step });
-  else events.write({ event: 'end', step: result.step, seconds });
-  const summary = summaryOf({ config, engine, tracker, step: result.step, finished: !result.interrupted });
+  const seconds = recorder.tracker.seconds();
+  if (result.interrupted) recorder.write({ event: 'interrupted', step: result.step });
+  else recorder.write({ event: 'end', step: result.step, seconds });
+  const summary = summaryOf({
+    config,
+    engine,
+    tracker: recorder.tracker,
+    step: result.step,
+    finished: !result.interrupted,
+  });
   await writeRunJson(request.folder, RUN_FILES.summary, summary);
   return summary;
 }
 
-function stepEvent(record: StepRecord, globalBatch: number) {
-  const { waitSeconds, ...rest } = record;
-  return {
-    event: 'step' as const,
-    ...rest,
-    samplesPerSecond: globalBatch / record.seconds,
-    dataWait: waitSeconds / record.seconds,
-  };
-}
-
 /** Writes a checkpoint: every weight that no published file holds, the optimizer, and where the run stands. */
-async function save({ request, config, assembled, optimizer, data, events }: Session, step: number): Promise<void> {
+async function save({ request, config, assembled, optimizer, data, recorder }: Session, step: number): Promise<void> {
   const start = performance.now();
   const { model, stored } = assembled;
   const weights = new Map([...model.store].filter(([name]) => stored.has(name)));
@@ -226,10 +221,17 @@ async function save({ request, config, assembled, optimizer, data, events }: Ses
     step,
     model: tensorSources(weights),
     optimizer: optimizerSources(optimizer.state),
-    state: trainState({ step, globalBatch, seed, identity: identityOf(config), data: data.fingerprint }),
+    state: trainState({
+      step,
+      globalBatch,
+      seed,
+      identity: identityOf(config),
+      data: data.fingerprint,
+      vocabulary: data.pieces,
+    }),
     keep: checkpoint.keep,
   });
-  events.write({
+  recorder.write({
     event: 'checkpoint',
     step,
     path: `checkpoints/step-${step}`,

@@ -11,6 +11,14 @@ export interface UpdateReport {
   tasks: Readonly<Record<string, { loss: number; tokens: number }>>;
   /** Supervised tokens of the global batch. */
   tokens: number;
+  /** Set when a loss or gradient was not finite, so that the weights stayed as they were. */
+  skipped?: SkippedUpdate | undefined;
+}
+
+export interface SkippedUpdate {
+  fault: 'loss' | 'gradient';
+  /** Where the batch was written, relative to the run folder. */
+  dump: string;
 }
 
 /** One finished step, with its times. */
@@ -34,6 +42,8 @@ export interface LoopRequest<Data> {
   update: (index: number, data: Data) => Promise<UpdateReport> | UpdateReport;
   /** Called after each update. */
   onStep: (record: StepRecord) => void;
+  /** Called after each update, before it is saved; true: this state is to be saved, whatever `saveEvery` says. */
+  evaluate?: (step: number) => Promise<boolean>;
   /** Saves everything after so many updates. */
   save: (step: number) => Promise<void>;
   /** Saved after every so many updates, and after the last. */
@@ -53,7 +63,7 @@ export interface LoopResult {
  * @throws what data, update or hooks throw; nothing is saved then
  */
 export async function runLoop<Data>(request: LoopRequest<Data>): Promise<LoopResult> {
-  const { from, to, data, update, onStep, save, saveEvery, signal } = request;
+  const { from, to, data, update, onStep, evaluate, save, saveEvery, signal } = request;
   let pending = from < to ? prepare(data, from) : undefined;
   let saved = from;
   let done = from;
@@ -66,7 +76,9 @@ export async function runLoop<Data>(request: LoopRequest<Data>): Promise<LoopRes
     done++;
     const end = performance.now();
     onStep({ ...report, step: done, seconds: (end - start) / 1000, waitSeconds: (ready - start) / 1000 });
-    if (done % saveEvery === 0 || done === to) {
+    // Before saving: a run that goes on from this checkpoint then finds the evaluation done.
+    const wanted = (await evaluate?.(done)) ?? false;
+    if (wanted || done % saveEvery === 0 || done === to) {
       await save(done);
       saved = done;
     }

@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { formatDuration, progressLines } from '../../../lib/run/progress.ts';
 import { createRunFolder, inspectRunFolder, readSummary, writeRunJson } from '../../../lib/run/run-folder.ts';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'tristage-run-'));
@@ -57,15 +56,4 @@ test('a summary is read back; a run without one has none', async () => {
   mkdirSync(join(run, 'x'));
   await writeRunJson(run, 'summary.json', { step: 3 });
   assert.equal(readSummary(run)?.step, 3);
-});
-
-test('a progress line says step, loss, rate, speed, wait and time to go', () => {
-  const line = progressLines(100, 8);
-  const record = { loss: 6.5, lr: 1e-3, gradNorm: 1, tasks: {}, tokens: 50, seconds: 2, waitSeconds: 0.5 };
-  const text = line({ ...record, step: 40 });
-  assert.equal(text, 'step  40/100  loss 6.5000  lr 1.00e-3  4.0 samples/s  data wait 25 %  eta 2:00');
-});
-
-test('durations are short to read', () => {
-  assert.deepEqual([0, 59.6, 75, 3700].map(formatDuration), ['0:00', '1:00', '1:15', '1:01:40']);
 });

@@ -1,0 +1,87 @@
+/** Everything that a run says of its steps: events.jsonl, TensorBoard files, progress, and the sums of its summary. */
+
+import { join } from 'node:path';
+import type { RunConfig } from '../config/schema.ts';
+import type { EngineInfo } from '../engine/engine.ts';
+import { openEventLog, type RunEvent } from '../report/events.ts';
+import { openScalarWriter } from '../report/tensorboard.ts';
+import type { StepRecord } from '../train/loop.ts';
+import { openProgress } from './progress.ts';
+import { RUN_FILES } from './run-folder.ts';
+import { type SummaryTracker, summaryTracker } from './summary.ts';
+import type { TrainRequest } from './train.ts';
+
+export interface Recorder {
+  /** Sums over all parts of the run. */
+  readonly tracker: SummaryTracker;
+  step(record: StepRecord): void;
+  /** Writes an event other than those of steps. */
+  write(event: RunEvent): void;
+  /** Writes scalars of a step for TensorBoard. */
+  scalars(step: number, values: Readonly<Record<string, number>>): void;
+  close(): void;
+}
+
+/**
+ * Opens the records of a run; what they hold of steps after `from` is dropped, since these come again.
+ * @param opened `from`: updates already done
+ */
+export async function openRecorder(
+  request: Pick<TrainRequest, 'folder' | 'logger' | 'display' | 'onStep'>,
+  { config, engine, from }: { config: RunConfig; engine: EngineInfo; from: number },
+): Promise<Recorder> {
+  const { folder, logger, display, onStep } = request;
+  const { steps, globalBatch } = config.train;
+  const path = join(folder, RUN_FILES.events);
+  const events = await openEventLog(path, from);
+  const tracker = summaryTracker(from > 0 ? path : undefined);
+  events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
+  const board = openScalarWriter({ folder: join(folder, RUN_FILES.tensorboard), resumeFrom: from });
+  const progress = openProgress({ steps, globalBatch, display, info: (line) => logger.info(line) });
+  return {
+    tracker,
+    write: (event) => events.write(event),
+    scalars: (step, values) => board.write(step, values),
+    step(record) {
+      tracker.add(record);
+      events.write(stepEvent(record, globalBatch));
+      board.write(record.step, stepScalars(record, globalBatch));
+      progress.step(record);
+      onStep?.(record);
+    },
+    close() {
+      progress.close();
+      board.close();
+      events.close();
+    },
+  };
+}
+
+function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
+  const { waitSeconds, skipped, ...rest } = record;
+  if (skipped !== undefined) {
+    const { step, seconds, lr } = rest;
+    return { event: 'skip', step, lr, seconds, ...skipped };
+  }
+  return {
+    event: 'step',
+    ...rest,
+    samplesPerSecond: globalBatch / record.seconds,
+    dataWait: waitSeconds / record.seconds,
+  };
+}
+
+/** A `/` in a tag groups charts. */
+function stepScalars(record: StepRecord, globalBatch: number): Record<string, number> {
+  const { loss, lr, gradNorm, tasks, seconds, waitSeconds, skipped } = record;
+  const speed = { 'speed/samples_per_second': globalBatch / seconds, 'speed/data_wait': waitSeconds / seconds };
+  if (skipped !== undefined) return { lr, ...speed };
+  const byTask = Object.entries(tasks).filter(([, { tokens }]) => tokens > 0);
+  return {
+    'loss/all': loss,
+    ...Object.fromEntries(byTask.map(([task, { loss: own }]) => [`loss/${task}`, own])),
+    lr,
+    gradient_norm: gradNorm,
+    ...speed,
+  };
+}
