@@ -29,9 +29,28 @@ export function patchRules(
       expected: 'a source with the truth of each patch, such as emoji-scenes',
     });
   }
+  issues.push(...textSettings(config, stage.name));
   if (config.init !== undefined) {
     const message = `${stage.name} starts from random numbers or from model.weights.vision`;
     issues.push({ path: ['init'], message, found: config.init.from, expected: 'no init' });
   }
   return issues;
+}
+
+/** Settings that would be given in vain. */
+function textSettings({ data, train, eval: evaluation }: RunConfig, stage: string): RuleIssue[] {
+  const given: [boolean, readonly string[]][] = [
+    [data.packing !== undefined, ['data', 'packing']],
+    [train.loss.weighting !== 'token', ['train', 'loss', 'weighting']],
+    [train.recompute, ['train', 'recompute']],
+    [evaluation !== undefined, ['eval']],
+  ];
+  return given
+    .filter(([isGiven]) => isGiven)
+    .map(([, path]) => ({
+      path,
+      message: `${path.join('.')} has no meaning in ${stage}, which has no texts`,
+      found: path.join('.'),
+      expected: 'no such setting',
+    }));
 }

@@ -212,6 +212,15 @@ describe('what the run file of such a stage may say', () => {
     refused((text) => text.replace('steps: 6', 'steps: 6\n  trainable: [llm]'), /does not train llm/);
   });
 
+  test('settings of texts have no meaning in it', () => {
+    refused((text) => text.replace('data: {', 'data: { packing: { maxTokens: 512 },'), /data.packing has no meaning/);
+    refused((text) => text.replace('steps: 6', 'steps: 6\n  recompute: true'), /train.recompute has no meaning/);
+    refused(
+      (text) => text.replace('steps: 6', 'steps: 6\n  loss: { weighting: answer-root }'),
+      /train.loss.weighting has no meaning/,
+    );
+  });
+
   test('settings of patches belong to no other stage', () => {
     refused((text) => text.replace('stage: vision-pretrain', 'stage: stage2-multitask'), /does not train on patches/);
   });
