@@ -39,6 +39,14 @@ function modelRules({ model }: RunConfig): RuleIssue[] {
     { path: ['model', 'llm', 'width'], value: llm.width, of: 2 * llm.heads, what: 'twice model.llm.heads' },
     { path: ['model', 'llm', 'heads'], value: llm.heads, of: llm.kvHeads ?? llm.heads, what: 'model.llm.kvHeads' },
   ]);
+  if (model.vocabulary === 'pruned' && model.weights.llm !== undefined) {
+    issues.push({
+      path: ['model', 'vocabulary'],
+      message: 'published weights have a row for every piece of the tokenizer',
+      found: 'pruned, and model.weights.llm',
+      expected: 'whole',
+    });
+  }
   const patches = (vision.imageSize / vision.patch) ** 2;
   if (Number.isInteger(patches) && patches % join !== 0) {
     issues.push({

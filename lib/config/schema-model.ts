@@ -26,7 +26,7 @@ const vision = z
 const llm = z
   .strictObject({
     vocabulary: count(1_000_000).describe(
-      'Rows of the embedding and of the head; the real LLaMA tokenizer needs 32000.',
+      'Rows of the embedding and of the head; the real LLaMA tokenizer needs 32000. With model.vocabulary: pruned the run puts the number of kept pieces here.',
     ),
     width: count(32768).describe('Channels of every token; a multiple of heads.'),
     layers: count(256).describe('Number of decoder layers.'),
@@ -79,6 +79,12 @@ export const modelSchema = (presets: readonly string[]) =>
         .default(4)
         .describe('Neighbouring visual tokens that are joined into one token of the language model.'),
       llm,
+      vocabulary: z
+        .enum(['whole', 'pruned'])
+        .default('whole')
+        .describe(
+          'pruned: the language model knows only the pieces of the LLaMA tokenizer that its sources can use, and the 256 bytes for everything else; for small models that start from random numbers. A run that starts from another takes over its pieces.',
+        ),
       lora: lora.optional(),
       weights: weights.prefault({}),
     })

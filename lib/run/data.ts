@@ -7,6 +7,7 @@ import type { BadSample } from '../data/ledger.ts';
 import { createLoader, type Loader } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { type Registry, sourceOf } from './config.ts';
 
@@ -18,7 +19,11 @@ export interface OpenLine {
 }
 
 export interface OpenData {
+  /** The configuration of the run, with the rows that its vocabulary has. */
+  config: RunConfig;
   tokenizer: Tokenizer;
+  /** Kept pieces of the LLaMA tokenizer, where the vocabulary is pruned. */
+  pieces?: readonly number[] | undefined;
   lines: readonly OpenLine[];
   /** Equal fingerprints mean equal samples. */
   fingerprint: string;
@@ -26,11 +31,13 @@ export interface OpenData {
 
 /**
  * Opens every source of a run.
+ * @param kept pieces that a pruned vocabulary takes over; absent: those that the sources can use
  * @throws TristageError of kind `data` for missing or empty sources, E_VOCABULARY when the model has fewer rows than the tokenizer
  */
-export async function openData(config: RunConfig, registry: Registry): Promise<OpenData> {
-  const tokenizer = await llama2Tokenizer();
-  checkVocabulary(config, tokenizer);
+export async function openData(config: RunConfig, registry: Registry, kept?: readonly number[]): Promise<OpenData> {
+  const whole = await llama2Tokenizer();
+  const pruned = config.model.vocabulary === 'pruned';
+  if (!pruned) checkVocabulary(config, whole);
   const lines: OpenLine[] = [];
   for (const { source: name, rate, ...options } of config.data.mixture.sources) {
     const source = await sourceOf(name, registry).open(options);
@@ -39,7 +46,21 @@ export async function openData(config: RunConfig, registry: Registry): Promise<O
   const fingerprint = sha256(
     JSON.stringify(lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])),
   );
-  return { tokenizer, lines, fingerprint };
+  if (!pruned) return { config, tokenizer: whole, lines, fingerprint };
+  const sources = lines.map(({ source }) => source);
+  const pieces = kept ?? (await collectPieces(sources, whole));
+  return {
+    config: withVocabulary(config, pieces.length),
+    tokenizer: pruneTokenizer(whole, pieces),
+    pieces,
+    lines,
+    fingerprint,
+  };
+}
+
+function withVocabulary(config: RunConfig, vocabulary: number): RunConfig {
+  const { model } = config;
+  return { ...config, model: { ...model, llm: { ...model.llm, vocabulary } } };
 }
 
 function checkVocabulary({ model }: RunConfig, tokenizer: Tokenizer): void {

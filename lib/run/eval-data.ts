@@ -29,6 +29,8 @@ export interface OpenEvaluationRequest {
   /** Its `eval`; without one, `split` says which part of the training sources to ask about. */
   config: RunConfig;
   registry: Registry;
+  /** The one that the model was trained with; absent: LLaMA's whole one. */
+  tokenizer?: Tokenizer | undefined;
   /** Questions of each task of each source, in place of what the lines say. */
   samples?: number | undefined;
   /** Split of every source, in place of what the lines say; sources without splits are left out. */
@@ -55,7 +57,7 @@ export async function openEvaluation(request: OpenEvaluationRequest): Promise<Ev
   return {
     settings,
     samples: withSharedImages(samples),
-    tokenizer: await llama2Tokenizer(),
+    tokenizer: request.tokenizer ?? (await llama2Tokenizer()),
     transform: config.data.transform,
     fingerprint: sha256(JSON.stringify(facts)),
     notes,

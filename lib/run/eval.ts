@@ -12,6 +12,7 @@ import { type Evaluation, openEvaluation } from './eval-data.ts';
 import { checkEvalFolder, type EvalReport, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
+import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel, modelFileOf } from './weights.ts';
 
 /** Figures of a model, and the answers behind them in the order of the questions. */
@@ -100,7 +101,8 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvalu
   const other = file === undefined ? undefined : resolveAll([file], { registry, set })[0]?.config;
   const folder = checkEvalFolder(run, request.out);
   const config = other === undefined ? run.config : { ...run.config, eval: other.eval };
-  const evaluation = await openEvaluation({ config, registry, samples, split });
+  const tokenizer = await tokenizerOf(run.checkpoint);
+  const evaluation = await openEvaluation({ config, registry, tokenizer, samples, split });
   for (const note of evaluation.notes) logger.warn(note);
   const engine = await engineOf(request, run);
   const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, control: controls });

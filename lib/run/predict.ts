@@ -8,7 +8,6 @@ import { padRows } from '../data/collate.ts';
 import { encodePrompt } from '../data/encode.ts';
 import { loadImage } from '../data/image.ts';
 import { evaluationInstruction, isIdentified, TASKS, type Task } from '../data/task.ts';
-import { llama2Tokenizer } from '../data/tokenizer.ts';
 import { type DeviceChoice, ENGINES, type EngineName, openEngine } from '../engine/engine.ts';
 import { answerText } from '../eval/answer-text.ts';
 import { generate } from '../eval/generate.ts';
@@ -18,6 +17,7 @@ import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { Registry } from './config.ts';
 import { modelConfigOf } from './model-config.ts';
 import { openRun } from './open-run.ts';
+import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel } from './weights.ts';
 
 export interface PredictRequest {
@@ -65,7 +65,7 @@ export async function runPredict(request: PredictRequest): Promise<Prediction> {
   const sizes = modelConfigOf(config);
   const image = request.image === undefined ? undefined : { path: request.image };
   const pixels = image && (await loadImage(image, { size: sizes.vision.imageSize, transform: config.data.transform }));
-  const tokenizer = await llama2Tokenizer();
+  const tokenizer = await tokenizerOf(checkpoint);
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend: engineName ?? backend, device: request.device ?? device, threads });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);

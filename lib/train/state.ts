@@ -14,6 +14,8 @@ export interface TrainState {
   identity: string;
   /** Fingerprint of the data: the same positions of other data are other samples. */
   data: string;
+  /** Kept pieces of the tokenizer, where the vocabulary is pruned: token n of the model is the n-th of them. */
+  vocabulary?: readonly number[] | undefined;
 }
 
 /** Where in a run's schedule a state stands. */
@@ -23,11 +25,13 @@ export interface StateRequest {
   seed: number;
   identity: string;
   data: string;
+  vocabulary?: readonly number[] | undefined;
 }
 
 /** The state after `step` updates. */
-export function trainState({ step, globalBatch, seed, identity, data }: StateRequest): TrainState {
-  return { format: 1, step, samples: step * globalBatch, seed, identity, data };
+export function trainState({ step, globalBatch, seed, identity, data, vocabulary }: StateRequest): TrainState {
+  const state = { format: 1 as const, step, samples: step * globalBatch, seed, identity, data };
+  return vocabulary === undefined ? state : { ...state, vocabulary };
 }
 
 /**
@@ -50,6 +54,9 @@ export function parseState(value: unknown, where: string): TrainState {
     if (!good || (name === 'format' && found !== 1))
       throw stateError(`${where}: ${name}`, found, name === 'format' ? '1' : `a ${type}`);
   }
+  const { vocabulary = [] } = state;
+  if (!(Array.isArray(vocabulary) && vocabulary.every((id) => Number.isSafeInteger(id) && id >= 0)))
+    throw stateError(`${where}: vocabulary`, vocabulary, 'a list of token ids');
   return state as unknown as TrainState;
 }
 
