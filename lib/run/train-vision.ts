@@ -183,9 +183,11 @@ async function measure({ model, heldOut, recorder, request }: Session, step: num
   const images = heldOut.reduce((sum, { classes }) => sum + classes.length, 0) / patchesOf(model);
   const measured = { images, ...(await evaluatePatches(model, heldOut)) };
   recorder.write({ event: 'patches', step, ...measured });
-  const [foreground, all, overlap] = [measured.foreground, measured.all, measured.boxOverlap].map((x) => x.toFixed(3));
+  const { foreground: right, all: rightOfAll, boxOverlap } = measured;
+  recorder.scalars(step, { 'heldout/foreground': right, 'heldout/all': rightOfAll, 'heldout/box_overlap': boxOverlap });
+  const [objects, patches, overlap] = [right, rightOfAll, boxOverlap].map((share) => share.toFixed(3));
   request.logger.info(
-    `step ${step}: on ${images} held-out images ${foreground} of the objects' patches right, ${all} of all; box overlap ${overlap}`,
+    `step ${step}: on ${images} held-out images ${objects} of the objects' patches right, ${patches} of all; box overlap ${overlap}`,
   );
   return measured;
 }
