@@ -68,7 +68,6 @@ const mixtureLineKeys = {
   rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
 };
 
-/** @param keys what the line has beside the source's own options */
 const packing = z
   .strictObject({
     maxTokens: z
@@ -83,6 +82,7 @@ const packing = z
     'Several examples share a row, and examples of one image its visual tokens; each sees only what it would see alone. The samples of one image are then drawn together; rates go on counting samples. Absent: a row for each example.',
   );
 
+/** @param keys what the line has beside the source's own options */
 function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>): z.ZodObject {
   const [first, ...rest] = source.tasks;
   const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');

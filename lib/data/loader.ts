@@ -45,8 +45,6 @@ export interface Loader {
    * @throws TristageError E_BAD_SAMPLES when too many samples had to be replaced
    */
   batch(step: number): Promise<LoadedBatch>;
-  /** How many samples each line has given so far, in the order of the lines. */
-  drawn(): readonly number[];
   /** Stops the work ahead and the image threads. */
   close(): Promise<void>;
 }
@@ -72,11 +70,10 @@ interface Ready {
  * @throws RangeError for rates or batch sizes that are not positive
  */
 export function createLoader(options: LoaderOptions): Loader {
-  const { lines, prefetch = 2 } = options;
+  const { prefetch = 2 } = options;
   const stream = streamOf(options);
   const workers = createImageWorkers(options.images);
   const ahead = new Map<number, Promise<Ready>>();
-  const drawn = lines.map(() => 0);
   const totals = { bad: 0, seen: 0 };
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
@@ -94,14 +91,12 @@ export function createLoader(options: LoaderOptions): Loader {
       for (let next = step + 1; next <= step + prefetch; next++) void start(next);
       const { batch, bad, refs } = await ready;
       ahead.delete(step);
-      for (const ref of refs) drawn[ref.line] = (drawn[ref.line] ?? 0) + 1;
       totals.seen += refs.length;
       totals.bad += bad.length;
       if (bad.length > 0) await options.onBadSamples?.(bad);
       checkBudget({ ...totals, last: bad.at(-1) }, options.budget);
       return batch;
     },
-    drawn: () => [...drawn],
     async close() {
       ahead.clear();
       await workers.close();

@@ -12,6 +12,16 @@ export interface TaskLoss {
   tokens: number;
 }
 
+/** What one line of the mixture gave of one task. */
+export interface DrawnShare {
+  /** Index of the line. */
+  line: number;
+  task: string;
+  samples: number;
+  /** Supervised tokens. */
+  tokens: number;
+}
+
 /** One update of the parameters. */
 export interface StepEvent {
   event: 'step';
@@ -25,6 +35,8 @@ export interface StepEvent {
   tasks: Readonly<Record<string, TaskLoss>>;
   /** Supervised tokens. */
   tokens: number;
+  /** What the update was made of; absent where no texts are trained. */
+  drawn?: readonly DrawnShare[];
   samplesPerSecond: number;
   /** Share of the step's time that went into waiting for data. */
   dataWait: number;

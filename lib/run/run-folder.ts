@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTemporaryName, writeFileAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
+import type { MixtureShare } from './shares.ts';
 
 /** Names within a run folder. */
 export const RUN_FILES = {
@@ -34,6 +35,8 @@ export interface RunSummary {
   lossLast: number | null;
   /** Updates that were left out, since they were not finite. */
   skipped: number;
+  /** Planned and realised shares of the lines of the mixture; absent where there is none. */
+  mixture?: readonly MixtureShare[] | undefined;
   engine: string;
   device: string;
 }

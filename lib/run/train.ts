@@ -12,6 +12,7 @@ import type { Loader } from '../data/loader.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import { disposeMiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
+import { readEvents } from '../report/events.ts';
 import { type AdamW, createAdamW } from '../train/adamw.ts';
 import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, planRun, type RunPlan } from '../train/plan.ts';
@@ -32,6 +33,7 @@ import {
   readSummary,
   writeRunJson,
 } from './run-folder.ts';
+import { describeShares, mixtureShares } from './shares.ts';
 import { summaryOf } from './summary.ts';
 import { updater } from './update.ts';
 import { inheritedPieces, vocabularyFacts } from './vocabulary.ts';
@@ -206,8 +208,10 @@ async function runSession(session: Session): Promise<RunSummary> {
     step: result.step,
     finished: !result.interrupted,
   });
-  await writeRunJson(request.folder, RUN_FILES.summary, summary);
-  return summary;
+  const mixture = mixtureShares(session.plan.sources, readEvents(join(request.folder, RUN_FILES.events)));
+  for (const share of describeShares(mixture)) request.logger.info(share);
+  await writeRunJson(request.folder, RUN_FILES.summary, { ...summary, mixture });
+  return { ...summary, mixture };
 }
 
 /** Writes a checkpoint: every weight that no published file holds, the optimizer, and where the run stands. */

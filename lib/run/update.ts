@@ -9,6 +9,7 @@ import type { AdamW } from '../train/adamw.ts';
 import type { UpdateReport } from '../train/loop.ts';
 import { learningRate, type Schedule } from '../train/schedule.ts';
 import { type StepOptions, type StepResult, trainStep } from '../train/step.ts';
+import { drawnBy } from './shares.ts';
 
 export interface UpdaterRequest {
   config: RunConfig;
@@ -38,7 +39,7 @@ export function updater({
     const result = await trainStep({ model, trainable, optimizer, microBatches: parts, step: index, lr, options });
     if (result.fault !== undefined) throw faultError(index + 1, result.fault);
     const { loss, gradNorm, tokens } = result;
-    return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch) };
+    return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch), drawn: drawnBy(batch.examples, result.rows) };
   };
 }
 

@@ -11,6 +11,8 @@ export interface UpdateReport {
   tasks: Readonly<Record<string, { loss: number; tokens: number }>>;
   /** Supervised tokens of the global batch. */
   tokens: number;
+  /** Samples and supervised tokens by line of the mixture and task; absent where no texts are trained. */
+  drawn?: readonly { line: number; task: string; samples: number; tokens: number }[];
   /** Set when a loss or gradient was not finite, so that the weights stayed as they were. */
   skipped?: SkippedUpdate | undefined;
 }
