@@ -11,6 +11,7 @@ import { bench } from './commands/bench.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
 import { predict } from './commands/predict.ts';
+import { replay } from './commands/replay.ts';
 import { schema } from './commands/schema.ts';
 import { setup } from './commands/setup.ts';
 import { train } from './commands/train.ts';
@@ -18,7 +19,7 @@ import { validate } from './commands/validate.ts';
 import { reportFailure } from './output.ts';
 
 /** Every command, in the order of the help. */
-export const COMMANDS: readonly Command[] = [setup, doctor, validate, train, evaluate, predict, bench, schema];
+export const COMMANDS: readonly Command[] = [setup, doctor, validate, train, replay, evaluate, predict, bench, schema];
 
 const GLOBAL = ['help', 'h', 'version', 'V', 'debug'];
 

@@ -65,13 +65,15 @@ export function checkpointsDir(runDir: string): string {
 
 /**
  * Writes a checkpoint of a run and then removes earlier ones beyond `keep`. Only one process may write checkpoints of a run.
- * @param request `keep`: how many stay, this one included; default all
+ * @param request `keep`: how many stay, this one included; default all. `protect`: steps whose checkpoints stay beside these
  * @returns the folder of the checkpoint
  * @throws TristageError E_DISK_FULL when there is no room, E_CHECKPOINT_FOLDER when the folder cannot be written; the checkpoints
  *   before stay as they are
  */
-export async function writeCheckpoint(request: CheckpointContent & { runDir: string; keep?: number }): Promise<string> {
-  const { runDir, step, keep = Number.POSITIVE_INFINITY } = request;
+export async function writeCheckpoint(
+  request: CheckpointContent & { runDir: string; keep?: number; protect?: ReadonlySet<number> },
+): Promise<string> {
+  const { runDir, step, keep = Number.POSITIVE_INFINITY, protect } = request;
   if (!(Number.isSafeInteger(step) && step >= 0) || !(keep >= 1)) {
     throw new RangeError(`step must be a whole number and keep at least 1, found ${step} and ${keep}`);
   }
@@ -83,7 +85,8 @@ export async function writeCheckpoint(request: CheckpointContent & { runDir: str
     await publishDirAtomic(path, (temporary) => fillFolder(temporary, request));
     // A later one can only be a damaged one that the run had to walk back from: it must not push out a good one.
     const older = (await listSteps(folder)).filter((other) => other < step);
-    for (const old of older.slice(keep - 1)) await removeDirAtomic(join(folder, `step-${old}`));
+    const surplus = older.slice(keep - 1).filter((old) => protect?.has(old) !== true);
+    for (const old of surplus) await removeDirAtomic(join(folder, `step-${old}`));
   } catch (error) {
     throw diskError(path, error);
   }

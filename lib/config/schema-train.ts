@@ -46,8 +46,35 @@ const checkpoint = z
       .default(1000)
       .describe('A checkpoint is written after every so many steps, and after the last.'),
     keep: count(1000).default(3).describe('How many checkpoints stay; older ones are removed.'),
+    best: z
+      .strictObject({
+        metric: z.string().min(1).max(100).describe('Figure of train.eval: a task, or a detail such as refer.meanIou.'),
+        mode: z.enum(['max', 'min']).default('max').describe('Whether more or less of it is better.'),
+      })
+      .optional()
+      .describe('Beside the newest checkpoints, the one with the best figure stays; needs train.eval.'),
   })
   .describe('When checkpoints are written.');
+
+const evaluation = z
+  .strictObject({
+    everySteps: count(10_000_000).describe('The model is questioned after every so many steps, and after the last.'),
+    samples: count(1_000_000)
+      .default(32)
+      .describe('Questions of each task of each line of eval.sources; always the same ones.'),
+  })
+  .describe('Questions to the model during training: those of `eval`, fewer of them. Absent: none.');
+
+const onNonFinite = z
+  .strictObject({
+    skip: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(3)
+      .describe('So many steps of a run are left out before it stops; each leaves its batch under dumps/.'),
+  })
+  .describe('What happens when the loss or a gradient of a step is not a finite number.');
 
 const loss = z
   .strictObject({
@@ -94,7 +121,9 @@ export const trainSchema = z
       .boolean()
       .default(false)
       .describe('Whether blocks are computed again in the backward pass instead of keeping their activations.'),
+    onNonFinite: onNonFinite.prefault({}),
     checkpoint: checkpoint.prefault({}),
+    eval: evaluation.optional(),
     patches: patchesSchema.optional(),
   })
   .describe('How it is trained.');

@@ -7,13 +7,13 @@ import { sha256 } from '../core/hash.ts';
 const PLACES = new Set(['root', 'annotations', 'images']);
 
 /**
- * A hash over model, data, stage and train settings. Engine, places of files, checkpoints and the number of steps may change between
+ * A hash over model, data, stage and train settings. Engine, places of files, checkpoints, evaluation, the budget of skipped steps and the number of steps may change between
  * two parts of a run: they do not make it another run.
  */
 export function identityOf(config: RunConfig): string {
   const { model, stage, data, train } = config;
   const { weights: _, preset: __, ...sizes } = model;
-  const { steps: ___, checkpoint: ____, ...settings } = train;
+  const { steps: ___, checkpoint: ____, eval: _____, onNonFinite: ______, ...settings } = train;
   const sources = data.mixture.sources.map((line) =>
     Object.fromEntries(Object.entries(line).filter(([key]) => !PLACES.has(key))),
   );
