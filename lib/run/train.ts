@@ -14,13 +14,16 @@ import { disposeMiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
 import { readEvents } from '../report/events.ts';
 import { type AdamW, createAdamW } from '../train/adamw.ts';
+import { checkFrozen, printFrozen } from '../train/frozen.ts';
 import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, planRun, type RunPlan } from '../train/plan.ts';
 import { checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { type OpenData, openData, openLoader } from './data.ts';
+import { dumpedCheckpoints } from './dump.ts';
 import { runFacts } from './facts.ts';
+import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
 import { modelConfigOf } from './model-config.ts';
 import type { Display } from './progress.ts';
@@ -187,14 +190,31 @@ async function openModel(
 
 async function runSession(session: Session): Promise<RunSummary> {
   const { request, config, loader, recorder, engine, from } = session;
+  const { model } = session.assembled;
   const { steps, checkpoint } = config.train;
+  const frozen = await printFrozen(model.store);
+  const weights = { checkpoint: from > 0 ? from : null, updatesSince: 0 };
+  const guard = openGuard({
+    folder: request.folder,
+    config,
+    skipped: recorder.tracker.skipped(),
+    weights: () => weights,
+    warn: (message) => request.logger.warn(message),
+  });
   const result = await runLoop({
     from,
     to: steps,
     data: (index) => loader.batch(index),
-    update: updater({ config, model: session.assembled.model, optimizer: session.optimizer }),
-    onStep: (record) => recorder.step(record),
-    save: (step) => save(session, step),
+    update: updater({ config, model, optimizer: session.optimizer, onFault: guard }),
+    onStep: (record) => {
+      if (record.skipped === undefined) weights.updatesSince++;
+      recorder.step(record);
+    },
+    save: async (step) => {
+      if (step === steps) await checkFrozen(model.store, frozen);
+      await save(session, step);
+      Object.assign(weights, { checkpoint: step, updatesSince: 0 });
+    },
     saveEvery: checkpoint.everySteps,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
@@ -234,6 +254,7 @@ async function save({ request, config, assembled, optimizer, data, recorder }: S
       vocabulary: data.pieces,
     }),
     keep: checkpoint.keep,
+    protect: await dumpedCheckpoints(request.folder),
   });
   recorder.write({
     event: 'checkpoint',

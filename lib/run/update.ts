@@ -6,7 +6,7 @@ import { type LoadedBatch, microBatches } from '../data/loaded-batch.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
 import type { AdamW } from '../train/adamw.ts';
-import type { UpdateReport } from '../train/loop.ts';
+import type { SkippedUpdate, UpdateReport } from '../train/loop.ts';
 import { learningRate, type Schedule } from '../train/schedule.ts';
 import { type StepOptions, type StepResult, trainStep } from '../train/step.ts';
 import { drawnBy } from './shares.ts';
@@ -15,6 +15,17 @@ export interface UpdaterRequest {
   config: RunConfig;
   model: MiniGpt;
   optimizer: AdamW;
+  /** Called when a loss or gradient is not finite; throws where the run is to stop. The weights are untouched. */
+  onFault: (fault: Fault) => Promise<SkippedUpdate>;
+}
+
+/** An update that cannot be done. */
+export interface Fault {
+  /** Index of the update. */
+  index: number;
+  fault: 'loss' | 'gradient';
+  /** The batch as it went through the model. */
+  parts: readonly LoadedBatch[];
 }
 
 /** The function that the loop calls: does update `index` on its batch and reports it. */
@@ -22,6 +33,7 @@ export function updater({
   config,
   model,
   optimizer,
+  onFault,
 }: UpdaterRequest): (index: number, batch: LoadedBatch) => Promise<UpdateReport> {
   const { microBatch = Number.POSITIVE_INFINITY, clip, recompute, seed } = config.train;
   const trainable = trainableOf(model.store);
@@ -37,8 +49,12 @@ export function updater({
     const lr = learningRate(schedule, index);
     const parts = microBatches(batch, microBatch);
     const result = await trainStep({ model, trainable, optimizer, microBatches: parts, step: index, lr, options });
-    if (result.fault !== undefined) throw faultError(index + 1, result.fault);
-    const { loss, gradNorm, tokens } = result;
+    const { fault, loss, gradNorm, tokens } = result;
+    if (fault === 'no-tokens') throw noTokensError(index + 1);
+    if (fault !== undefined) {
+      const skipped = await onFault({ index, fault, parts });
+      return { loss, lr, gradNorm, tokens, tasks: {}, skipped };
+    }
     return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch), drawn: drawnBy(batch.examples, result.rows) };
   };
 }
@@ -62,25 +78,14 @@ function lossByTask({ rows }: StepResult, { examples }: LoadedBatch): UpdateRepo
   );
 }
 
-function faultError(step: number, fault: NonNullable<StepResult['fault']>): TristageError {
-  if (fault === 'no-tokens') {
-    return new TristageError({
-      kind: 'data',
-      code: 'E_NO_TOKENS',
-      message: 'a batch has nothing to learn from',
-      where: `step ${step}`,
-      found: 'no supervised token',
-      expected: 'answers that are not cut off',
-      fix: 'raise data.maxTokens',
-    });
-  }
+function noTokensError(step: number): TristageError {
   return new TristageError({
-    kind: 'numeric',
-    code: 'E_NOT_FINITE',
-    message: `the ${fault} of a step is not finite`,
+    kind: 'data',
+    code: 'E_NO_TOKENS',
+    message: 'a batch has nothing to learn from',
     where: `step ${step}`,
-    found: 'NaN or infinity',
-    expected: 'a finite number',
-    fix: 'lower train.optimizer.lr, set train.clip or warm up longer; --resume goes on from the last checkpoint',
+    found: 'no supervised token',
+    expected: 'answers that are not cut off',
+    fix: 'raise data.maxTokens',
   });
 }
