@@ -2,7 +2,7 @@
 export { type AdamWUpdateArgs, adamwUpdate } from './adamw-update.ts';
 export { type AttentionArgs, attention, MASKED } from './attention.ts';
 export { type DropoutMaskArgs, dropoutMask, mix32 } from './dropout-mask.ts';
-export { declaredFusedOps, type KernelFunc, registerFusedKernels } from './fused-op.ts';
+export { registerFusedKernels } from './fused-op.ts';
 export { gelu } from './gelu.ts';
 export { type LayerNormArgs, layerNorm } from './layer-norm.ts';
 export { linear } from './linear.ts';
