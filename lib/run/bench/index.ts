@@ -23,8 +23,10 @@ export interface BenchOptions {
 export interface BenchCase {
   name: string;
   engine: EngineName;
-  /** Version of our library and of the PyTorch beside it. */
-  torch: { ours: string; theirs: string };
+  /** Version of the library that our engine computes with. */
+  library: string;
+  /** Version of the PyTorch beside it. */
+  torch: string;
   /** `ratio` is theirs divided by ours: above 1, we are faster. */
   speed: { ratio: number; spread: Spread; oursSeconds: Spread; theirsSeconds: Spread };
   /** `ratio` is ours divided by theirs, of the largest resident memory of the whole process: below 1, we need less. */
@@ -91,7 +93,7 @@ export async function benchOps({
       await Promise.all([run(ours)(), run(theirs)()]);
       const speed = speedOf(await measurePaired({ rounds, ours: run(ours), theirs: run(theirs) }));
       const fullName = engine === 'torch' ? name : `${engine}-${name}`;
-      cases.push({ name: fullName, engine, torch: { ours: version, theirs: torch }, speed });
+      cases.push({ name: fullName, engine, library: version, torch, speed });
       log?.(`${fullName}: speed ratio ${speed.ratio.toFixed(2)}`);
     }
     return { threads, rounds, cases };
@@ -133,7 +135,7 @@ async function benchStepCase(stepCase: StepCase, options: BenchOptions, threads:
       ];
       const memory = { ratio: oursBytes / theirsBytes, oursBytes, theirsBytes };
       const name = engine === 'torch' ? stepCase.name : `${engine}-${stepCase.name}`;
-      return { name, engine, torch: { ours: version, theirs: torch }, speed, memory, lossDifference };
+      return { name, engine, library: version, torch, speed, memory, lossDifference };
     });
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -153,14 +155,14 @@ export async function benchStep(options: BenchOptions): Promise<BenchReport> {
 /** The report as lines for a terminal. */
 export function renderBench({ threads, rounds, cases }: BenchReport): string {
   const lines = [`${threads} threads, ${rounds} rounds, A B A B; speed = theirs / ours, memory = ours / theirs`];
-  for (const { name, torch, speed, memory, lossDifference } of cases) {
+  for (const { name, library, torch, speed, memory, lossDifference } of cases) {
     const ms = (seconds: number) => (seconds * 1000).toPrecision(4);
     lines.push(
       `${name.padEnd(34)} speed ${speed.ratio.toFixed(2)} (${speed.spread.min.toFixed(2)}-${speed.spread.max.toFixed(2)})` +
         `  ours ${ms(speed.oursSeconds.median)} ms  theirs ${ms(speed.theirsSeconds.median)} ms` +
         (memory ? `  memory ${memory.ratio.toFixed(2)}` : '') +
         (lossDifference === undefined ? '' : `  losses within ${lossDifference.toExponential(1)}`) +
-        `  [${torch.ours} / ${torch.theirs}]`,
+        `  [${library} / PyTorch ${torch}]`,
     );
   }
   return lines.join('\n');
