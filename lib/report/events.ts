@@ -72,11 +72,24 @@ export interface SkipEvent {
   seconds: number;
 }
 
+/** The model questioned during training. */
+export interface EvaluationEvent {
+  event: 'evaluation';
+  /** Updates done. */
+  step: number;
+  /** By name: tasks, and details such as `vqa.count`; each with its number of questions and its 95 % interval. */
+  figures: Readonly<Record<string, { value: number; n: number; low: number; high: number }>>;
+  seconds: number;
+  /** Set where this step's model is the best so far by the run's metric. */
+  best?: { step: number; metric: string; value: number; checkpoint: string };
+}
+
 export type RunEvent =
   | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
   | StepEvent
   | PatchEvent
   | SkipEvent
+  | EvaluationEvent
   | { event: 'checkpoint'; step: number; path: string; seconds: number }
   | { event: 'interrupted'; step: number }
   | { event: 'end'; step: number; seconds: number };

@@ -8,6 +8,7 @@ import type { Plain } from '../config/tree.ts';
 import type { Source } from '../data/source.ts';
 import { PRESET_NAMES, preset } from '../model/presets.ts';
 import { type Stage, stageBreaches } from '../train/stage.ts';
+import { examRules } from './train-rules.ts';
 import { patchRules } from './vision-rules.ts';
 
 /** Sources and stages that a run may name: the project's own and the user's. */
@@ -37,6 +38,7 @@ function stageRule(config: RunConfig, registry: Registry): RuleIssue[] {
   return [
     ...stageBreaches(stage, { trainable: config.train.trainable ?? stage.trains, sources }),
     ...patchRules(config, { stage, sources }),
+    ...examRules(config, stage),
   ];
 }
 

@@ -21,6 +21,15 @@ export const RUN_FILES = {
   checkpoints: 'checkpoints',
 } as const;
 
+/** The checkpoint whose answers were best during training. */
+export interface BestCheckpoint {
+  step: number;
+  metric: string;
+  value: number;
+  /** Relative to the run folder. */
+  checkpoint: string;
+}
+
 /** What summary.json says. */
 export interface RunSummary {
   name: string;
@@ -35,6 +44,8 @@ export interface RunSummary {
   lossLast: number | null;
   /** Updates that were left out, since they were not finite. */
   skipped: number;
+  /** Where `train.checkpoint.best` is set. */
+  best?: BestCheckpoint;
   /** Planned and realised shares of the lines of the mixture; absent where there is none. */
   mixture?: readonly MixtureShare[] | undefined;
   engine: string;

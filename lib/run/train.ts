@@ -22,6 +22,7 @@ import { trainableIn } from '../train/trainable.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { type OpenData, openData, openLoader } from './data.ts';
 import { dumpedCheckpoints } from './dump.ts';
+import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
@@ -67,6 +68,7 @@ interface Session {
   assembled: Assembled;
   optimizer: AdamW;
   recorder: Recorder;
+  examiner: Examiner;
   plan: RunPlan;
   /** Updates already done. */
   from: number;
@@ -140,7 +142,12 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
     data,
     onBadSamples: (entries) => ledger.append(entries),
   });
-  return { request, config, engine, data, loader, assembled, optimizer, recorder, plan, from };
+  const examiner = await openExaminer({
+    ...{ config, registry, folder, from, recorder, logger },
+    tokenizer: data.tokenizer,
+    model: assembled.model,
+  });
+  return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, from };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
@@ -189,7 +196,7 @@ async function openModel(
 }
 
 async function runSession(session: Session): Promise<RunSummary> {
-  const { request, config, loader, recorder, engine, from } = session;
+  const { request, config, loader, recorder, examiner, engine, from } = session;
   const { model } = session.assembled;
   const { steps, checkpoint } = config.train;
   const frozen = await printFrozen(model.store);
@@ -210,6 +217,7 @@ async function runSession(session: Session): Promise<RunSummary> {
       if (record.skipped === undefined) weights.updatesSince++;
       recorder.step(record);
     },
+    evaluate: (step) => examiner.examine(step),
     save: async (step) => {
       if (step === steps) await checkFrozen(model.store, frozen);
       await save(session, step);
@@ -230,16 +238,21 @@ async function runSession(session: Session): Promise<RunSummary> {
   });
   const mixture = mixtureShares(session.plan.sources, readEvents(join(request.folder, RUN_FILES.events)));
   for (const share of describeShares(mixture)) request.logger.info(share);
-  await writeRunJson(request.folder, RUN_FILES.summary, { ...summary, mixture });
-  return { ...summary, mixture };
+  const best = examiner.best();
+  const told = { ...summary, ...(best && { best }), mixture };
+  await writeRunJson(request.folder, RUN_FILES.summary, told);
+  return told;
 }
 
 /** Writes a checkpoint: every weight that no published file holds, the optimizer, and where the run stands. */
-async function save({ request, config, assembled, optimizer, data, recorder }: Session, step: number): Promise<void> {
+async function save(session: Session, step: number): Promise<void> {
+  const { request, config, assembled, optimizer, data, recorder, examiner } = session;
   const start = performance.now();
   const { model, stored } = assembled;
   const weights = new Map([...model.store].filter(([name]) => stored.has(name)));
   const { globalBatch, seed, checkpoint } = config.train;
+  const protect = await dumpedCheckpoints(request.folder);
+  protect.add(examiner.best()?.step ?? step);
   const path = await writeCheckpoint({
     runDir: request.folder,
     step,
@@ -254,7 +267,7 @@ async function save({ request, config, assembled, optimizer, data, recorder }: S
       vocabulary: data.pieces,
     }),
     keep: checkpoint.keep,
-    protect: await dumpedCheckpoints(request.folder),
+    protect,
   });
   recorder.write({
     event: 'checkpoint',
