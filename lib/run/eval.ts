@@ -64,6 +64,10 @@ export async function evaluateModel(request: EvaluateModelRequest): Promise<Scor
   }
 }
 
+/** The best constant answer, another scene's image, and the weights that the run began with. */
+export type Control = 'chance' | 'shuffled' | 'untrained';
+const CONTROLS: readonly Control[] = ['chance', 'shuffled', 'untrained'];
+
 export interface EvaluateRunRequest {
   /** Run folder, or one of its checkpoints. */
   checkpoint: string;
@@ -78,8 +82,8 @@ export interface EvaluateRunRequest {
   split?: string | undefined;
   /** Default: `eval/step-N` of the run. */
   out?: string | undefined;
-  /** Default true: also chance, another scene's image, and the weights that the run began with. */
-  controls?: boolean | undefined;
+  /** What stands beside the model: true, the default, for all, false for none. */
+  controls?: boolean | readonly Control[] | undefined;
   /** Default: as the configuration says. */
   engine?: EngineName | undefined;
   device?: DeviceChoice | undefined;
@@ -105,12 +109,14 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvalu
   const evaluation = await openEvaluation({ config, registry, tokenizer, samples, split });
   for (const note of evaluation.notes) logger.warn(note);
   const engine = await engineOf(request, run);
-  const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, control: controls });
-  if (controls && shuffled === undefined) logger.warn('one image only: no control with another scene’s image');
-  const start = controls ? await evaluateStart({ run, evaluation, logger }) : undefined;
+  const wanted = new Set(controls === true ? CONTROLS : controls === false ? [] : controls);
+  const control = wanted.has('shuffled');
+  const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, control });
+  if (control && shuffled === undefined) logger.warn('one image only: no control with another scene’s image');
+  const start = wanted.has('untrained') ? await evaluateStart({ run, evaluation, logger }) : undefined;
   const seed = evaluation.settings.seed;
   const scored = { model: own, ...(shuffled && { shuffled }), ...(start && { untrained: start }) };
-  const chance = controls ? summariseChance(own.answers, { seed }) : undefined;
+  const chance = wanted.has('chance') ? summariseChance(own.answers, { seed }) : undefined;
   const facts = await evalFacts({ run, evaluation, engine });
   const report = reportOf({ facts, scored, chance });
   await writeEvaluation({ folder, facts, scored, report });
