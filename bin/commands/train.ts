@@ -1,13 +1,16 @@
 import { type Command, flag, JSON_OPTION, SET_OPTION, text, texts } from '../command.ts';
 import { printResult, trainingOutput } from '../output.ts';
 
-const INTERRUPTED = 130;
+/** Exit status after an interrupt. */
+export const INTERRUPTED = 130;
 
-/** The first interrupt asks the run to save and stop; the second ends the process at once. */
-function interruptSignal(tell: (message: string) => void): AbortSignal {
+/**
+ * The first interrupt asks the run to save and stop. For the second nobody listens any more, so that it ends the process even while
+ * an engine computes and no JavaScript runs.
+ */
+export function interruptSignal(tell: (message: string) => void): AbortSignal {
   const controller = new AbortController();
-  process.on('SIGINT', () => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
+  process.once('SIGINT', () => {
     tell('interrupted: finishing the step, saving, then leaving; once more to leave at once');
     controller.abort();
   });
