@@ -134,7 +134,12 @@ async function answerBatch(request: AnswerRequest, questions: readonly Question[
 }
 
 function answerOf(sample: Sample, answer: string, ended: boolean): Answer {
+  return { ...unanswered(sample), answer, ended };
+}
+
+/** A sample's question before a model has seen it. */
+export function unanswered(sample: Sample): Answer {
   const { id, source, task, truth } = sample;
   const { question, answer: reference } = lastTurn(sample);
-  return { id, source, task, question, reference, answer, ended, ...(truth === undefined ? {} : { truth }) };
+  return { id, source, task, question, reference, answer: '', ended: false, ...(truth === undefined ? {} : { truth }) };
 }

@@ -7,7 +7,9 @@ import { sha256 } from '../core/hash.ts';
 import type { ImageTransform } from '../data/image.ts';
 import type { Sample } from '../data/sample.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { summarise } from '../eval/metrics/summary.ts';
 import { collectQuestions, type Questions, withSharedImages } from '../eval/questions.ts';
+import { unanswered } from '../eval/runner.ts';
 import { type Registry, sourceOf } from './config.ts';
 
 /** How questions are chosen and answered. */
@@ -39,7 +41,8 @@ export interface OpenEvaluationRequest {
 
 /**
  * Opens the sources of an evaluation and reads its questions.
- * @throws TristageError E_EVAL_SOURCES when there is nothing to ask, and those of opening and reading sources
+ * @throws TristageError E_EVAL_SOURCES when there is nothing to ask, E_TRUTH for a question that cannot be scored, and those of
+ *   opening and reading sources
  */
 export async function openEvaluation(request: OpenEvaluationRequest): Promise<Evaluation> {
   const { config, registry } = request;
@@ -54,6 +57,8 @@ export async function openEvaluation(request: OpenEvaluationRequest): Promise<Ev
     samples.push(...questions.samples);
     facts.push([name, source.fingerprint, questions.samples.map(({ id }) => id)]);
   }
+  // A question that cannot be scored is an error before a model spends its time, not after.
+  summarise(samples.map((sample) => unanswered(sample)));
   return {
     settings,
     samples: withSharedImages(samples),
@@ -81,7 +86,7 @@ function settingsOf(request: OpenEvaluationRequest, notes: string[]): EvalSettin
 }
 
 function withoutRates({ data }: RunConfig) {
-  return data.mixture.sources.map(({ rate: _, ...line }) => line);
+  return data.mixture.sources.map(({ rate: _, batch: __, ...line }) => line);
 }
 
 function hasSplit({ source }: EvalSourceConfig, { registry }: OpenEvaluationRequest, notes: string[]): boolean {
