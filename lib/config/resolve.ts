@@ -4,6 +4,7 @@ import { type Environment, expandPath } from './environment.ts';
 import { type ConfigIssue, configErrors } from './errors.ts';
 import { issuesOf } from './issues.ts';
 import { type LoadOptions, loadTree } from './load.ts';
+import { meanBatch } from './mixture.ts';
 import { COMMON_RULES, type Rule } from './rules.ts';
 import { type RunConfig, runSchema, type SchemaNames, type SourceDeclaration } from './schema.ts';
 import type { TrainableGroup } from './schema-train.ts';
@@ -77,7 +78,7 @@ export function resolveConfig(file: string, options: ResolveOptions): ResolvedCo
 export function checkTree(written: ConfigNode, options: ResolveOptions): ResolvedConfig {
   const { vocabulary } = options;
   const schema = runSchema(schemaNames(vocabulary));
-  const complete = withStageDefaults(withPreset(withoutNulls(written), vocabulary), vocabulary);
+  const complete = withMeanBatch(withStageDefaults(withPreset(withoutNulls(written), vocabulary), vocabulary));
   const { tree, issues } = withEnvironment(schema, complete, options.environment ?? process.env);
   const parsed = schema.safeParse(toPlain(tree));
   if (!parsed.success) issues.push(...issuesOf(schema, tree, parsed.error.issues));
@@ -102,6 +103,17 @@ function withStageDefaults(tree: ConfigNode, { stages }: Vocabulary): ConfigNode
   const train = nodeAt(tree, ['train']);
   if (stage === undefined || train?.kind !== 'map' || train.entries.has('trainable')) return tree;
   return replaceAt(tree, ['train', 'trainable'], fromPlain([...stage.trains], { kind: 'preset', name: stage.name }));
+}
+
+/** A mixture that is drawn batch by batch has batches of its own; `globalBatch` is then their mean, for whoever plans and reports. */
+function withMeanBatch(tree: ConfigNode): ConfigNode {
+  const unit = nodeAt(tree, ['data', 'mixture', 'unit']);
+  const sources = nodeAt(tree, ['data', 'mixture', 'sources']);
+  const train = nodeAt(tree, ['train']);
+  if (!(unit?.kind === 'scalar' && unit.value === 'batch' && sources?.kind === 'list')) return tree;
+  if (train?.kind !== 'map' || train.entries.has('globalBatch')) return tree;
+  const lines = (toPlain(sources) as unknown[]).filter((line) => typeof line === 'object' && line !== null);
+  return replaceAt(tree, ['train', 'globalBatch'], fromPlain(meanBatch(lines), { kind: 'default' }));
 }
 
 type Schema = ReturnType<typeof runSchema>;

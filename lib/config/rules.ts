@@ -1,6 +1,7 @@
 /** Rules that bind several values of a run together; each has the path that a user would change. */
 
 import type { ConfigIssue } from './errors.ts';
+import { meanBatch } from './mixture.ts';
 import type { RunConfig } from './schema.ts';
 import type { Path } from './tree.ts';
 
@@ -59,9 +60,12 @@ function modelRules({ model }: RunConfig): RuleIssue[] {
   return issues;
 }
 
-function dataRules({ data }: RunConfig): RuleIssue[] {
-  if (data.packing === undefined || data.packing.maxTokens >= data.maxTokens) return [];
+function dataRules(config: RunConfig): RuleIssue[] {
+  const { data } = config;
+  const units = data.mixture.unit === 'batch' ? batchRules(config) : sampleRules(config);
+  if (data.packing === undefined || data.packing.maxTokens >= data.maxTokens) return units;
   return [
+    ...units,
     {
       path: ['data', 'packing', 'maxTokens'],
       message: 'a packed row is shorter than the longest example',
@@ -71,8 +75,50 @@ function dataRules({ data }: RunConfig): RuleIssue[] {
   ];
 }
 
-function trainRules({ model, train }: RunConfig): RuleIssue[] {
-  const micro = train.microBatch ?? train.globalBatch;
+function sampleRules({ data }: RunConfig): RuleIssue[] {
+  return data.mixture.sources.flatMap(({ batch }, line) =>
+    batch === undefined
+      ? []
+      : [
+          {
+            path: ['data', 'mixture', 'sources', line, 'batch'],
+            message: 'a source has a batch of its own only with data.mixture.unit: batch',
+            found: String(batch),
+            expected: 'no batch: every sample of train.globalBatch draws its source',
+          },
+        ],
+  );
+}
+
+function batchRules({ data, train }: RunConfig): RuleIssue[] {
+  const { sources } = data.mixture;
+  const issues: RuleIssue[] = sources.flatMap(({ batch, source }, line) =>
+    batch !== undefined
+      ? []
+      : [
+          {
+            path: ['data', 'mixture', 'sources', line],
+            message: `with data.mixture.unit: batch a step of ${source} needs to know its size`,
+            found: 'no batch',
+            expected: 'batch: 6, for example',
+          },
+        ],
+  );
+  // The mean is what a resolved configuration says, which may be read again.
+  if (train.globalBatch !== meanBatch(sources)) {
+    issues.push({
+      path: ['train', 'globalBatch'],
+      message: 'with data.mixture.unit: batch each source has its own batch',
+      found: String(train.globalBatch),
+      expected: 'no train.globalBatch',
+    });
+  }
+  return issues;
+}
+
+function trainRules({ data, model, train }: RunConfig): RuleIssue[] {
+  const cut = data.mixture.unit === 'sample' && train.microBatch !== undefined;
+  const micro = cut ? (train.microBatch as number) : 1;
   const issues = multiples([
     { path: ['train', 'globalBatch'], value: train.globalBatch, of: micro, what: 'train.microBatch' },
   ]);

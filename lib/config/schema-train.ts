@@ -96,7 +96,9 @@ export const trainSchema = z
       .optional()
       .describe('Groups of parameters that this run trains, within what its stage allows. Default: the stage’s own.'),
     steps: count(100_000_000).describe('Updates of the parameters.'),
-    globalBatch: count(1_000_000).describe('Examples of one update.'),
+    globalBatch: count(1_000_000).describe(
+      'Examples of one update. With data.mixture.unit: batch it is left out, and the mean of the batches stands here.',
+    ),
     microBatch: count(100_000)
       .optional()
       .describe(

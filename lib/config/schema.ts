@@ -32,6 +32,7 @@ export interface SourceConfig {
   root: string;
   task?: string | undefined;
   rate: number;
+  batch?: number | undefined;
   [option: string]: unknown;
 }
 
@@ -65,7 +66,18 @@ const engine = z
   .describe('Which engine computes, and where.');
 
 const mixtureLineKeys = {
-  rate: z.number().positive().max(1e9).default(1).describe('Share of this source, relative to the other rates.'),
+  rate: z
+    .number()
+    .positive()
+    .max(1e9)
+    .default(1)
+    .describe('Share of this source, relative to the other rates: of the samples, or with unit: batch of the steps.'),
+  batch: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Samples of a step that draws this source; with unit: batch only, and then needed.'),
 };
 
 const packing = z
@@ -131,7 +143,13 @@ export function runSchema(names: SchemaNames) {
         .strictObject({
           mixture: z
             .strictObject({
-              sources: z.array(source).min(1).max(1000).describe('The sources, drawn sample by sample at their rates.'),
+              unit: z
+                .enum(['sample', 'batch'])
+                .default('sample')
+                .describe(
+                  'sample: every sample draws its source. batch: every step draws one source for all its samples, as the reference does; each source then has its own `batch`, and train.globalBatch is left out.',
+                ),
+              sources: z.array(source).min(1).max(1000).describe('The sources, drawn at their rates.'),
             })
             .describe('Which samples are drawn, how often.'),
           transform: z

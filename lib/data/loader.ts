@@ -15,7 +15,7 @@ export interface LoaderLine {
   source: OpenSource;
   rate: number;
   /** With unit `batch` only. */
-  batch?: number;
+  batch?: number | undefined;
 }
 
 export interface LoaderOptions {

@@ -16,6 +16,8 @@ export interface OpenLine {
   source: OpenSource;
   task: string;
   rate: number;
+  /** Samples of a step that draws this line, where the mixture is drawn batch by batch. */
+  batch?: number | undefined;
 }
 
 export interface OpenData {
@@ -39,9 +41,9 @@ export async function openData(config: RunConfig, registry: Registry, kept?: rea
   const pruned = config.model.vocabulary === 'pruned';
   if (!pruned) checkVocabulary(config, whole);
   const lines: OpenLine[] = [];
-  for (const { source: name, rate, ...options } of config.data.mixture.sources) {
+  for (const { source: name, rate, batch, ...options } of config.data.mixture.sources) {
     const source = await sourceOf(name, registry).open(options);
-    lines.push({ source, rate, task: options.task ?? '' });
+    lines.push({ source, rate, batch, task: options.task ?? '' });
   }
   const fingerprint = sha256(
     JSON.stringify(lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])),
@@ -82,13 +84,14 @@ export interface LoaderRequest {
   onBadSamples: (entries: readonly BadSample[]) => void | Promise<void>;
 }
 
-/** The loader of a run: batches of `train.globalBatch` samples, a pure function of the step. */
+/** The loader of a run: the batch of a step is a pure function of the step. */
 export function openLoader({ config, model, data, onBadSamples }: LoaderRequest): Loader {
-  const { transform, maxTokens, packing } = config.data;
+  const { transform, maxTokens, packing, mixture } = config.data;
   return createLoader({
     lines: data.lines,
     seed: config.train.seed,
-    globalBatch: config.train.globalBatch,
+    unit: mixture.unit,
+    ...(mixture.unit === 'sample' ? { globalBatch: config.train.globalBatch } : {}),
     encode: { tokenizer: data.tokenizer, imageTokens: tokensPerImage(model), maxTokens },
     images: { size: model.vision.imageSize, transform },
     packing,

@@ -57,6 +57,11 @@ export async function openRecorder(
   };
 }
 
+/** Samples of a step; where these are not counted, those of a mean one. */
+function samplesOf({ drawn }: StepRecord, globalBatch: number): number {
+  return drawn?.reduce((sum, { samples }) => sum + samples, 0) ?? globalBatch;
+}
+
 function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
   const { waitSeconds, skipped, ...rest } = record;
   if (skipped !== undefined) {
@@ -66,7 +71,7 @@ function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
   return {
     event: 'step',
     ...rest,
-    samplesPerSecond: globalBatch / record.seconds,
+    samplesPerSecond: samplesOf(record, globalBatch) / record.seconds,
     dataWait: waitSeconds / record.seconds,
   };
 }
@@ -74,7 +79,10 @@ function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
 /** A `/` in a tag groups charts. */
 function stepScalars(record: StepRecord, globalBatch: number): Record<string, number> {
   const { loss, lr, gradNorm, tasks, seconds, waitSeconds, skipped } = record;
-  const speed = { 'speed/samples_per_second': globalBatch / seconds, 'speed/data_wait': waitSeconds / seconds };
+  const speed = {
+    'speed/samples_per_second': samplesOf(record, globalBatch) / seconds,
+    'speed/data_wait': waitSeconds / seconds,
+  };
   if (skipped !== undefined) return { lr, ...speed };
   const byTask = Object.entries(tasks).filter(([, { tokens }]) => tokens > 0);
   return {

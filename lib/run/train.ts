@@ -169,7 +169,13 @@ function planOf(config: RunConfig, data: OpenData, registry: Registry): RunPlan 
     steps,
     globalBatch,
     microBatch,
-    sources: data.lines.map(({ source, task, rate }) => ({ source: source.name, task, samples: source.length, rate })),
+    sources: data.lines.map(({ source, task, rate, batch }) => ({
+      source: source.name,
+      task,
+      samples: source.length,
+      rate,
+      batch,
+    })),
   });
 }
 

@@ -41,6 +41,7 @@ export function patchRules(
 function textSettings({ data, train, eval: evaluation }: RunConfig, stage: string): RuleIssue[] {
   const given: [boolean, readonly string[]][] = [
     [data.packing !== undefined, ['data', 'packing']],
+    [data.mixture.unit !== 'sample', ['data', 'mixture', 'unit']],
     [train.loss.weighting !== 'token', ['train', 'loss', 'weighting']],
     [train.recompute, ['train', 'recompute']],
     [evaluation !== undefined, ['eval']],

@@ -22,7 +22,8 @@ export interface PlanRequest {
   steps: number;
   globalBatch: number;
   microBatch: number;
-  sources: readonly { source: string; task: string; samples: number; rate: number }[];
+  /** `batch`: samples of a step that draws this source; absent: each sample draws its source. */
+  sources: readonly { source: string; task: string; samples: number; rate: number; batch?: number | undefined }[];
 }
 
 export interface RunPlan {
@@ -55,7 +56,8 @@ export function planRun(request: PlanRequest): RunPlan {
     total += values;
     if (trains(name)) trainable += values;
   }
-  const rates = sources.reduce((sum, { rate }) => sum + rate, 0);
+  const weights = sources.map(({ rate, batch = 1 }) => rate * batch);
+  const all = weights.reduce((sum, weight) => sum + weight, 0);
   const samples = steps * globalBatch;
   return {
     parameters,
@@ -66,12 +68,12 @@ export function planRun(request: PlanRequest): RunPlan {
     globalBatch,
     microBatches: Math.ceil(globalBatch / microBatch),
     samples,
-    sources: sources.map(({ source, task, samples: size, rate }) => ({
+    sources: sources.map(({ source, task, samples: size }, line) => ({
       source,
       task,
       samples: size,
-      share: rate / rates,
-      epochs: (samples * rate) / rates / size,
+      share: (weights[line] ?? 0) / all,
+      epochs: (samples * (weights[line] ?? 0)) / all / size,
     })),
   };
 }
@@ -86,7 +88,7 @@ export function describePlan(plan: RunPlan): string[] {
     `plan: ${grouped(steps)} steps of ${globalBatch} samples${passes}, ${grouped(samples)} samples in all, ${plan.tokensPerImage} tokens an image`,
     ...sources.map(
       ({ source, task, samples: size, share, epochs }) =>
-        `source ${source} (${task}): ${grouped(size)} samples, ${(100 * share).toFixed(1)} % of the draws, ${epochs.toFixed(2)} epochs`,
+        `source ${source} (${task}): ${grouped(size)} samples, ${(100 * share).toFixed(1)} % of the samples, ${epochs.toFixed(2)} epochs`,
     ),
   ];
 }

@@ -189,3 +189,23 @@ test('a packed batch is the same, whatever was asked before', async () => {
   const plain = await of([0, 1, 2, 3]);
   assert.deepEqual(await of([3, 1]), [plain[3], plain[1]]);
 });
+
+test('a step that draws one source packs that source’s own batch', async () => {
+  const lines = [
+    { source: scenes('a', 6, 3).source, rate: 1, batch: 6 },
+    { source: scenes('b', 8, 1).source, rate: 1, batch: 2 },
+  ];
+  const { globalBatch: _, ...rest } = options({ lines, unit: 'batch' });
+  const loader = createLoader(rest);
+  const seen: string[] = [];
+  for (let step = 0; step < 12; step++) {
+    const { examples } = await loader.batch(step);
+    const names = new Set(examples.map(({ id }) => id[0]));
+    assert.equal(names.size, 1);
+    assert.equal(examples.length, names.has('a') ? 6 : 2);
+    assert.ok(examples.every(({ line }) => line === (names.has('a') ? 0 : 1)));
+    if (names.has('a')) seen.push(...examples.map(({ id }) => id));
+  }
+  await loader.close();
+  assert.equal(new Set(seen.slice(0, 18)).size, 18);
+});

@@ -41,5 +41,22 @@ test('shares and epochs follow from rates, steps and batch', () => {
 test('the plan names every source and what trains', () => {
   const text = describePlan(planRun(request)).join('\n');
   assert.match(text, /56,627,200 train/);
-  assert.match(text, /source gqa \(vqa\): 48,000 samples, 75\.0 % of the draws, 1\.00 epochs/);
+  assert.match(text, /source gqa \(vqa\): 48,000 samples, 75\.0 % of the samples, 1\.00 epochs/);
+});
+
+test('where steps draw their source, shares of the samples follow from rates and batches', () => {
+  const [refcoco, gqa] = request.sources;
+  assert.ok(refcoco && gqa);
+  const { sources } = planRun({
+    ...request,
+    globalBatch: 3,
+    sources: [
+      { ...refcoco, batch: 9 },
+      { ...gqa, batch: 1 },
+    ],
+  });
+  assert.deepEqual(
+    sources.map(({ share }) => share),
+    [0.75, 0.25],
+  );
 });
