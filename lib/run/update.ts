@@ -55,7 +55,14 @@ export function updater({
       const skipped = await onFault({ index, fault, parts });
       return { loss, lr, gradNorm, tokens, tasks: {}, skipped };
     }
-    return { loss, lr, gradNorm, tokens, tasks: lossByTask(result, batch), drawn: drawnBy(batch.examples, result.rows) };
+    return {
+      loss,
+      lr,
+      gradNorm,
+      tokens,
+      tasks: lossByTask(result, batch),
+      drawn: drawnBy(batch.examples, result.rows),
+    };
   };
 }
 
