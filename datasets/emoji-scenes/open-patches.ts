@@ -6,7 +6,7 @@ import type { PatchOptions, PatchScenes } from '../../lib/data/patch-scenes.ts';
 import { patchTruth } from '../../lib/data/patch-truth.ts';
 import { openScenes } from './emoji-scenes.ts';
 
-/** Changes when equal options begin to give other truths. */
+/** Changes when equal options begin to give other scenes or other truths. */
 const VERSION = 1;
 
 /**
