@@ -21,8 +21,8 @@ export interface FeatureCache {
   dispose(): void;
 }
 
-/** Memory for kept features: several hundred images of the largest preset. */
-const MOST_BYTES = 2 ** 30;
+/** Memory for kept features: sixty images of the largest preset, thousands of a small one. */
+const MOST_BYTES = 2 ** 28;
 
 /**
  * @param request `atOnce`: most different images of one call; `mostBytes`: memory for kept features, though `atOnce` images always fit
