@@ -1,5 +1,6 @@
-import { type Command, flag, JSON_OPTION, SET_OPTION, text, texts } from '../command.ts';
-import { printResult, trainingOutput } from '../output.ts';
+import { TristageError } from '../../lib/core/errors.ts';
+import { type Arguments, type Command, flag, JSON_OPTION, SET_OPTION, text, texts } from '../command.ts';
+import { printResult, stderrLogger, trainingOutput } from '../output.ts';
 
 /** Exit status after an interrupt. */
 export const INTERRUPTED = 130;
@@ -17,6 +18,29 @@ export function interruptSignal(tell: (message: string) => void): AbortSignal {
   return controller.signal;
 }
 
+/** `--dry-run` */
+async function plan(args: Arguments): Promise<number> {
+  const [{ registry }, { dryRunAll }] = await Promise.all([
+    import('../registry.ts'),
+    import('../../lib/run/dry-run.ts'),
+  ]);
+  const files = texts(args, 'config');
+  const runs = await dryRunAll({ files, set: texts(args, 'set'), registry, logger: stderrLogger() });
+  const shown = runs.map(({ name, lines }) => [`${name}:`, ...lines.map((line) => `  ${line}`)].join('\n'));
+  const data = runs.map(({ lines: _, ...run }) => run);
+  printResult({ ok: true, runs: data }, shown.join('\n'), flag(args, 'json'));
+  return 0;
+}
+
+function outMissing(): TristageError {
+  return new TristageError({
+    kind: 'usage',
+    code: 'E_USAGE',
+    message: 'tristage train needs --out',
+    fix: 'name the run folder with --out, or take --dry-run to see the plan alone',
+  });
+}
+
 export const train: Command = {
   name: 'train',
   summary: 'Train the stages that the run files describe, one after another',
@@ -25,14 +49,18 @@ export const train: Command = {
   options: {
     out: {
       type: 'string',
-      demandOption: true,
       requiresArg: true,
-      describe: 'Run folder; with several files, the folder of the run folders',
+      describe: 'Run folder; with several files, the folder of the run folders (needed unless --dry-run)',
     },
     resume: {
       type: 'boolean',
       default: false,
       describe: 'Go on with the run in --out from its newest good checkpoint',
+    },
+    'dry-run': {
+      type: 'boolean',
+      default: false,
+      describe: 'Check the files, open the data, build the first batch, print the plan; train nothing',
     },
     ...SET_OPTION,
     ...JSON_OPTION,
@@ -40,8 +68,12 @@ export const train: Command = {
   examples: [
     'tristage train configs/examples/first-light.yaml --out runs/first-light',
     'tristage train configs/examples/first-light.yaml --out runs/first-light --resume',
+    'tristage train configs/minigptv2/stage1.yaml --dry-run',
   ],
   run: async (args) => {
+    if (flag(args, 'dry-run')) return plan(args);
+    const out = text(args, 'out');
+    if (out === undefined) throw outMissing();
     const { logger, display } = trainingOutput();
     const signal = interruptSignal((message) => logger.warn(message));
     const [{ registry }, { trainAll }] = await Promise.all([
@@ -50,7 +82,7 @@ export const train: Command = {
     ]);
     const results = await trainAll({
       files: texts(args, 'config'),
-      out: text(args, 'out') ?? '',
+      out,
       set: texts(args, 'set'),
       resume: flag(args, 'resume'),
       registry,

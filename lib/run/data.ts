@@ -10,6 +10,7 @@ import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { type Registry, sourceOf } from './config.ts';
+import { dataFaults } from './data-faults.ts';
 
 /** A line of the mixture with its source open. */
 export interface OpenLine {
@@ -34,17 +35,19 @@ export interface OpenData {
 /**
  * Opens every source of a run.
  * @param kept pieces that a pruned vocabulary takes over; absent: those that the sources can use
- * @throws TristageError of kind `data` for missing or empty sources, E_VOCABULARY when the model has fewer rows than the tokenizer
+ * @throws TristageError of kind `data` for missing or empty sources, all of them at once, E_VOCABULARY when the model has fewer rows than the tokenizer
  */
 export async function openData(config: RunConfig, registry: Registry, kept?: readonly number[]): Promise<OpenData> {
   const whole = await llama2Tokenizer();
   const pruned = config.model.vocabulary === 'pruned';
   if (!pruned) checkVocabulary(config, whole);
   const lines: OpenLine[] = [];
+  const faults = dataFaults();
   for (const { source: name, rate, batch, ...options } of config.data.mixture.sources) {
-    const source = await sourceOf(name, registry).open(options);
-    lines.push({ source, rate, batch, task: options.task ?? '' });
+    const source = await faults.attempt(() => sourceOf(name, registry).open(options));
+    if (source !== undefined) lines.push({ source, rate, batch, task: options.task ?? '' });
   }
+  faults.raise();
   const fingerprint = sha256(
     JSON.stringify(lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])),
   );

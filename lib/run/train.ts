@@ -16,7 +16,7 @@ import { readEvents } from '../report/events.ts';
 import { type AdamW, createAdamW } from '../train/adamw.ts';
 import { checkFrozen, printFrozen } from '../train/frozen.ts';
 import { runLoop, type StepRecord } from '../train/loop.ts';
-import { describePlan, planRun, type RunPlan } from '../train/plan.ts';
+import { describePlan, type RunPlan } from '../train/plan.ts';
 import { checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
@@ -27,6 +27,7 @@ import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
 import { modelConfigOf } from './model-config.ts';
+import { planOf } from './plan.ts';
 import type { Display } from './progress.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
 import {
@@ -158,24 +159,6 @@ function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data:
     data: data.fingerprint,
     steps: run.config.train.steps,
     where: folder,
-  });
-}
-
-function planOf(config: RunConfig, data: OpenData, registry: Registry): RunPlan {
-  const { steps, globalBatch, microBatch = globalBatch } = config.train;
-  return planRun({
-    model: modelConfigOf(config),
-    trainable: config.train.trainable ?? stageOf(config, registry).trains,
-    steps,
-    globalBatch,
-    microBatch,
-    sources: data.lines.map(({ source, task, rate, batch }) => ({
-      source: source.name,
-      task,
-      samples: source.length,
-      rate,
-      batch,
-    })),
   });
 }
 

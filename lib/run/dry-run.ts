@@ -1,0 +1,161 @@
+/** `tristage train --dry-run`: everything that can be known of runs before their first step. It needs the data, but no weights. */
+
+import { existsSync } from 'node:fs';
+import type { RunConfig } from '../config/schema.ts';
+import type { Logger } from '../core/log.ts';
+import { modelShapes } from '../model/shapes.ts';
+import { describePlan, type RunPlan } from '../train/plan.ts';
+import { trainableIn } from '../train/trainable.ts';
+import { type Registry, type ResolvedRun, resolveAll, sourceOf, stageOf } from './config.ts';
+import { type OpenData, openData, openLoader } from './data.ts';
+import { type DataFaults, dataFaults } from './data-faults.ts';
+import { modelConfigOf, weightsParts } from './model-config.ts';
+import { planOf } from './plan.ts';
+import { openVisionData } from './vision-data.ts';
+import { describeVision, visionPlan } from './vision-model.ts';
+import { inheritedPieces } from './vocabulary.ts';
+
+/** Bytes of a value. */
+const FLOAT = 4;
+/** Values in a checkpoint for each one that trains: itself and the optimizer's two moments. */
+const MOMENTS = 3;
+
+export interface DryRun {
+  file: string;
+  name: string;
+  plan: RunPlan;
+  /** Of the first step; absent where no texts are trained. */
+  firstBatch?: { rows: number; tokens: number; images: number; examples: number };
+  /** Bytes of one checkpoint, headers not counted. */
+  checkpointBytes: number;
+  /** Published files, and whether they are there; a dry run does not read them. */
+  weights: { key: string; path: string; there: boolean }[];
+  /** All this for people. */
+  lines: string[];
+}
+
+export interface DryRunRequest {
+  files: readonly string[];
+  set: readonly string[];
+  registry: Registry;
+  logger: Logger;
+}
+
+/**
+ * Checks run files, opens their data and works out their plans.
+ * @throws TristageError for a file that is not valid; E_DATA, or the fault itself, for missing data of all files together
+ */
+export async function dryRunAll({ files, set, registry, logger }: DryRunRequest): Promise<DryRun[]> {
+  const runs = resolveAll(files, { registry, set });
+  const faults = dataFaults();
+  const results: DryRun[] = [];
+  for (const run of runs) {
+    const result = await faults.attempt(() => dryRun(run, { registry, logger }));
+    await openQuestions(run.config, { registry, faults });
+    if (result !== undefined) results.push(result);
+  }
+  faults.raise();
+  return results;
+}
+
+async function dryRun(run: ResolvedRun, context: { registry: Registry; logger: Logger }): Promise<DryRun> {
+  const { registry } = context;
+  if (stageOf(run.config, registry).objective === 'patches') return dryVision(run, registry);
+  const data = await openData(run.config, registry, await piecesOf(run.config));
+  for (const note of data.lines.flatMap(({ source }) => source.notes)) context.logger.warn(note);
+  const { config } = data;
+  const plan = planOf(config, data, registry);
+  const firstBatch = await batchOf(config, data);
+  const { rows, tokens, images, examples } = firstBatch;
+  const shape = `first batch: ${rows} rows of ${tokens} tokens, ${examples} examples, ${images} images`;
+  const bytes = checkpointBytes(config, registry);
+  return told({ run, config, bytes, plan, lines: [...describePlan(plan), shape], firstBatch });
+}
+
+async function dryVision(run: ResolvedRun, registry: Registry): Promise<DryRun> {
+  const data = await openVisionData(run.config, registry);
+  try {
+    const plan = visionPlan(run.config, data);
+    const bytes = FLOAT * MOMENTS * plan.trainable;
+    return told({ run, config: run.config, bytes, plan, lines: describeVision(plan, data) });
+  } finally {
+    await data.close();
+  }
+}
+
+/** Pieces of the run that this one starts from, where that has been trained. */
+async function piecesOf(config: RunConfig): Promise<readonly number[] | undefined> {
+  if (config.init === undefined || !existsSync(config.init.from)) return undefined;
+  return inheritedPieces(config, undefined);
+}
+
+async function batchOf(config: RunConfig, data: OpenData): Promise<NonNullable<DryRun['firstBatch']>> {
+  const loader = openLoader({ config, model: modelConfigOf(config), data, onBadSamples: () => undefined });
+  try {
+    const { shape, pixelShape, examples } = await loader.batch(0);
+    return { rows: shape[0], tokens: shape[1], images: pixelShape[0], examples: examples.length };
+  } finally {
+    await loader.close();
+  }
+}
+
+function told(request: {
+  run: ResolvedRun;
+  config: RunConfig;
+  bytes: number;
+  plan: RunPlan;
+  lines: string[];
+  firstBatch?: DryRun['firstBatch'];
+}): DryRun {
+  const { run, config, bytes, plan, lines, firstBatch } = request;
+  const weights = Object.entries(config.model.weights).flatMap(([key, path]) =>
+    path === undefined ? [] : [{ key, path, there: existsSync(path) }],
+  );
+  const { everySteps, keep } = config.train.checkpoint;
+  return {
+    file: run.file,
+    name: config.name,
+    plan,
+    ...(firstBatch && { firstBatch }),
+    checkpointBytes: bytes,
+    weights,
+    lines: [
+      ...lines,
+      `checkpoints: ${megabytes(bytes)} each, every ${everySteps} steps, ${keep} kept`,
+      ...weights.map(
+        ({ key, path, there }) => `weights: ${key} from ${path}${there ? '' : ', which is not there yet'}`,
+      ),
+    ],
+  };
+}
+
+/** The weights that no published file holds, and the optimizer's moments of those that train. */
+function checkpointBytes(config: RunConfig, registry: Registry): number {
+  const model = modelConfigOf(config);
+  const trains = trainableIn(config.train.trainable ?? stageOf(config, registry).trains);
+  const parts = weightsParts(model).filter(({ key }) => config.model.weights[key] !== undefined);
+  const external = new Set(
+    parts.flatMap(({ shapes, optional }) => [...shapes.keys()].filter((name) => !optional(name))),
+  );
+  let values = 0;
+  for (const [name, shape] of modelShapes(model)) {
+    const size = shape.reduce((product, side) => product * side, 1);
+    if (trains(name)) values += MOMENTS * size;
+    else if (!external.has(name)) values += size;
+  }
+  return FLOAT * values;
+}
+
+function megabytes(bytes: number): string {
+  return `about ${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+/** Opens the sources of the run's questions, so that a missing one is known before training. */
+async function openQuestions(
+  config: RunConfig,
+  { registry, faults }: { registry: Registry; faults: DataFaults },
+): Promise<void> {
+  for (const { source, samples: _, ...options } of config.eval?.sources ?? []) {
+    await faults.attempt(() => sourceOf(source, registry).open(options));
+  }
+}
