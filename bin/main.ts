@@ -10,6 +10,7 @@ import type { Arguments, Command } from './command.ts';
 import { bench } from './commands/bench.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
+import { init } from './commands/init.ts';
 import { predict } from './commands/predict.ts';
 import { replay } from './commands/replay.ts';
 import { schema } from './commands/schema.ts';
@@ -19,7 +20,18 @@ import { validate } from './commands/validate.ts';
 import { reportFailure } from './output.ts';
 
 /** Every command, in the order of the help. */
-export const COMMANDS: readonly Command[] = [setup, doctor, validate, train, replay, evaluate, predict, bench, schema];
+export const COMMANDS: readonly Command[] = [
+  setup,
+  doctor,
+  init,
+  validate,
+  train,
+  replay,
+  evaluate,
+  predict,
+  bench,
+  schema,
+];
 
 const GLOBAL = ['help', 'h', 'version', 'V', 'debug'];
 

@@ -36,7 +36,18 @@ test('alone, and with --help, it lists its commands on stdout and exits 0', asyn
     const { status, stdout, stderr } = await tristage(args);
     assert.equal(status, 0);
     assert.equal(stderr, '');
-    for (const name of ['setup', 'doctor', 'validate', 'train', 'eval', 'predict', 'bench', 'schema']) {
+    for (const name of [
+      'setup',
+      'doctor',
+      'init',
+      'validate',
+      'train',
+      'replay',
+      'eval',
+      'predict',
+      'bench',
+      'schema',
+    ]) {
       assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'));
     }
   }
@@ -51,7 +62,7 @@ test('--version prints the version of the package', async () => {
 });
 
 test('every command has help with an example that begins with its name', async () => {
-  for (const name of ['setup', 'doctor', 'validate', 'train', 'eval', 'predict', 'bench', 'schema']) {
+  for (const name of ['setup', 'doctor', 'init', 'validate', 'train', 'replay', 'eval', 'predict', 'bench', 'schema']) {
     const { status, stdout } = await tristage([name, '--help']);
     assert.equal(status, 0, name);
     assert.match(stdout, new RegExp(`Examples:\\s+tristage ${name}`), name);
