@@ -2,14 +2,22 @@
 
 import { join } from 'node:path';
 import type { RunConfig } from '../config/schema.ts';
+import type { Logger } from '../core/log.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import { openEventLog, type RunEvent } from '../report/events.ts';
 import { openScalarWriter } from '../report/tensorboard.ts';
 import type { StepRecord } from '../train/loop.ts';
-import { openProgress } from './progress.ts';
+import { type Display, openProgress } from './progress.ts';
 import { RUN_FILES } from './run-folder.ts';
 import { type SummaryTracker, summaryTracker } from './summary.ts';
-import type { TrainRequest } from './train.ts';
+
+export interface RecorderRequest {
+  /** Run folder. */
+  folder: string;
+  logger: Logger;
+  display?: Display | undefined;
+  onStep?: ((record: StepRecord) => void) | undefined;
+}
 
 export interface Recorder {
   /** Sums over all parts of the run. */
@@ -27,7 +35,7 @@ export interface Recorder {
  * @param opened `from`: updates already done
  */
 export async function openRecorder(
-  request: Pick<TrainRequest, 'folder' | 'logger' | 'display' | 'onStep'>,
+  request: RecorderRequest,
   { config, engine, from }: { config: RunConfig; engine: EngineInfo; from: number },
 ): Promise<Recorder> {
   const { folder, logger, display, onStep } = request;
