@@ -27,7 +27,7 @@ export interface GenerateOptions {
   maxNewTokens: number;
   /** Ends a row. */
   eosId: number;
-  /** Called with the logits f32[B, V] of each step while they are alive. */
+  /** Called with the logits f32[B, V] of each step while they are alive; every row is then computed to the end. */
   onLogits?: ((step: number, logits: Tensor) => void) | undefined;
   withoutAdapters?: boolean | undefined;
 }
@@ -52,17 +52,20 @@ export async function generate(model: MiniGpt, prompts: PromptBatch, options: Ge
   checkLeftPadding(prompts);
   const rows = Array.from({ length: B }, (): Generated => ({ tokenIds: [], ended: false }));
   if (maxNewTokens < 1) return rows;
+  let places = rows.map((_, b) => b);
   let state = advance(model, { ...promptInput(model, prompts), mask: prompts.attentionMask, width: T, options });
   try {
     for (let step = 0; ; step++) {
       onLogits?.(step, state.logits);
-      const chosen = await likeliest(state.logits);
-      rows.forEach((row, b) => {
-        if (row.ended) return;
-        row.tokenIds.push(chosen[b] ?? eosId);
-        row.ended = chosen[b] === eosId;
-      });
+      let chosen = await likeliest(state.logits);
+      for (const [place, b] of places.entries()) append(rows[b] as Generated, chosen[place] ?? eosId, eosId);
       if (step + 1 === maxNewTokens || rows.every((row) => row.ended)) return rows;
+      const going = [...places.keys()].filter((place) => !rows[places[place] as number]?.ended);
+      if (onLogits === undefined && going.length <= WORTH_LEAVING * places.length) {
+        state = keepRows(state, going);
+        places = going.map((place) => places[place] as number);
+        chosen = Int32Array.from(going, (place) => chosen[place] ?? eosId);
+      }
       const next = advance(model, { ...tokenInput(model, chosen), ...extended(state), cache: state.cache, options });
       disposeState(state);
       state = next;
@@ -70,6 +73,15 @@ export async function generate(model: MiniGpt, prompts: PromptBatch, options: Ge
   } finally {
     disposeState(state);
   }
+}
+
+/** Rows that have ended leave the batch once no more than this share goes on: a step costs about as much as it has rows. */
+const WORTH_LEAVING = 0.75;
+
+function append(row: Generated, token: number, eosId: number): void {
+  if (row.ended) return;
+  row.tokenIds.push(token);
+  row.ended = token === eosId;
 }
 
 /** Where generation stands: what all tokens so far left behind. */
@@ -86,6 +98,20 @@ interface State {
 function disposeState({ logits, cache }: State): void {
   logits.dispose();
   disposeCache(cache);
+}
+
+/** The state of some rows alone; takes over the state of all. */
+function keepRows(state: State, places: readonly number[]): State {
+  const { width } = state;
+  const cache = tf.tidy(() => {
+    const index = tf.tensor1d([...places], 'int32');
+    return state.cache.map(({ k, v }) => ({ k: tf.gather(k, index), v: tf.gather(v, index) }));
+  });
+  disposeCache(state.cache);
+  const mask = new Uint8Array(places.length * width);
+  for (const [row, place] of places.entries())
+    mask.set(state.mask.subarray(place * width, (place + 1) * width), row * width);
+  return { ...state, cache, mask };
 }
 
 /** The mask with one more visible place in each row. */

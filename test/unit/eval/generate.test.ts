@@ -92,6 +92,29 @@ test('a row ends at the end symbol while others go on, and all rows ended end th
   assert.ok(steps <= 6);
 });
 
+test('rows that leave the batch when they end change nothing for those that go on', async () => {
+  const texts = Array.from({ length: 20 }, (_, row) =>
+    Array.from({ length: 1 + (row % 5) }, (_, t) => (row * 7 + t * 3) % 23),
+  );
+  const many = [withImage(4, 5, 6), withImage(9), ...texts];
+  const longer = { ...options, maxNewTokens: 10 };
+  const free = await generate(model, leftPadded(many, pixels), longer);
+  const lengths = (eosId: number) => free.map(({ tokenIds }) => tokenIds.indexOf(eosId) + 1 || tokenIds.length);
+  // An end symbol at which rows stop at the most different times
+  const eosId = Array.from({ length: 23 }, (_, id) => id).reduce((best, id) =>
+    new Set(lengths(id)).size > new Set(lengths(best)).size ? id : best,
+  );
+  assert.ok(new Set(lengths(eosId)).size >= 3 && Math.max(...lengths(eosId)) === 10, lengths(eosId).join());
+  const before = liveTensors().tensors;
+  const left = await generate(model, leftPadded(many, pixels), { ...longer, eosId });
+  assert.equal(liveTensors().tensors, before);
+  assert.deepEqual(
+    left.map(({ tokenIds }) => tokenIds),
+    free.map(({ tokenIds }, row) => tokenIds.slice(0, lengths(eosId)[row])),
+  );
+  assert.deepEqual(left, await generate(model, leftPadded(many, pixels), { ...longer, eosId, onLogits: () => {} }));
+});
+
 test('no new tokens asked for, none given', async () => {
   assert.deepEqual(await generate(model, leftPadded([[1, 2]]), { maxNewTokens: 0, eosId: 2 }), [
     { tokenIds: [], ended: false },
