@@ -3,14 +3,15 @@
  * Installs packages and builds when that is due, sets up the engines, then does what the command says.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CLI = join(ROOT, 'dist/bin/tristage.js');
-/** Statuses of docs: 1 failure, 2 usage, 4 data, 5 environment. */
-const STATUS = { failure: 1, usage: 2, data: 4, environment: 5 };
+/** Statuses of docs: 1 failure, 2 usage, 5 environment. */
+const STATUS = { failure: 1, usage: 2, environment: 5 };
+const START = Date.now();
 
 class Problem extends Error {
   constructor(message, fix, status = STATUS.environment) {
@@ -32,7 +33,6 @@ function run(program, args, env = {}) {
 
 /** Runs a development tool of this project through its script in node_modules/.bin. */
 const tool = (name, args) => run(join(ROOT, 'node_modules/.bin', name), args);
-const tristage = (args, env) => run(process.execPath, [CLI, ...args], env);
 
 function requireNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -183,64 +183,35 @@ function test(filter) {
   };
 }
 
-/** The folder of sample photos and captions that first light trains on. */
-function sampleDir() {
-  const named = process.env.TRISTAGE_SAMPLE_DIR;
-  if (named && existsSync(named)) return named;
-  const beside = join(ROOT, '../shared/sample');
-  if (!named && existsSync(beside)) return beside;
-  throw new Problem(
-    named ? `TRISTAGE_SAMPLE_DIR names no folder: ${named}` : 'first light needs photos with captions',
-    'set TRISTAGE_SAMPLE_DIR to a folder with COCO 2017 photos and captions (see configs/examples/first-light.yaml)',
-    STATUS.data,
-  );
-}
+/** Options of the quickstart, each with whether a value follows. */
+const QUICKSTART_OPTIONS = { '--engine': true, '--out': true, '--short': false };
 
-function firstPhoto(folder) {
-  const name = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .sort()
-    .find((path) => /\.jpe?g$/i.test(path));
-  if (name !== undefined) return join(folder, name);
-  throw new Problem(`no JPEG file below ${folder}`, 'set TRISTAGE_SAMPLE_DIR to a folder with photos', STATUS.data);
-}
-
-/** Whether a finished run lies in a folder; undefined when there is none. */
-function isFinished(folder) {
-  if (!existsSync(folder)) return undefined;
-  const summary = join(folder, 'summary.json');
-  return existsSync(summary) && JSON.parse(readFileSync(summary, 'utf8')).finished === true;
-}
-
-/** A finished run of an earlier call is moved aside, an unfinished one is continued. */
-function makeRoom(out) {
-  const finished = isFinished(join(ROOT, out));
-  if (finished) {
-    const aside = `${out}-${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}`;
-    renameSync(join(ROOT, out), join(ROOT, aside));
-    say(`moved the finished run of an earlier call to ${aside}`);
+/** The options as a map. @throws Problem for any that is unknown or lacks its value */
+function quickstartOptions(args) {
+  const options = new Map();
+  for (let at = 0; at < args.length; at++) {
+    const [name, inline] = args[at].split(/=(.*)/s);
+    if (!Object.hasOwn(QUICKSTART_OPTIONS, name)) {
+      const known = Object.keys(QUICKSTART_OPTIONS).join(', ');
+      throw new Problem(`quickstart has no option ${args[at]}`, `use some of ${known}`, STATUS.usage);
+    }
+    const value = QUICKSTART_OPTIONS[name] ? (inline ?? args[++at]) : '';
+    if (value === undefined) throw new Problem(`${name} needs a value`, `${name} VALUE`, STATUS.usage);
+    options.set(name, value);
   }
-  return finished === false ? ['--resume'] : [];
+  return options;
 }
 
-/** Trains first light and lets it describe a photo. Arguments other than `--engine E` go to `tristage train`. */
+/** Trains and evaluates the three stages of configs/quickstart; bin/quickstart.ts does it. */
 function quickstart(args) {
-  const at = args.indexOf('--engine');
-  const engine = at < 0 ? 'torch' : args[at + 1];
-  const rest = at < 0 ? args : args.toSpliced(at, 2);
+  const engine = quickstartOptions(args).get('--engine') ?? 'torch';
   if (engine !== 'torch' && engine !== 'tensorflow') {
     throw new Problem(`there is no engine ${engine}`, 'use --engine torch or --engine tensorflow', STATUS.usage);
   }
-  const samples = sampleDir();
   return () => {
     requireEngine(engine);
-    const out = join('runs', engine === 'torch' ? 'quickstart' : `quickstart-${engine}`, 'first-light');
-    const env = { TRISTAGE_SAMPLE_DIR: samples };
-    const settings = ['--out', out, '--set', `engine.backend=${engine}`, ...makeRoom(out), ...rest];
-    const trained = tristage(['train', 'configs/examples/first-light.yaml', ...settings], env);
-    if (trained !== 0) return trained;
-    const photo = firstPhoto(samples);
-    say(`a caption for ${relative(ROOT, photo)}, by the model just trained:`);
-    return tristage(['predict', '--checkpoint', out, '--image', photo, '--task', 'caption'], env);
+    const seconds = Math.round((Date.now() - START) / 1000);
+    return run(process.execPath, [join(ROOT, 'dist/bin/quickstart.js'), ...args, '--setup-seconds', String(seconds)]);
   };
 }
 

@@ -125,12 +125,13 @@ function settingsOf(request: QuickstartRequest, { stage, before, roots }: StageP
   const places = data.mixture.sources.flatMap(({ source }, line) =>
     roots[source] === undefined ? [] : [`data.mixture.sources.${line}.root=${roots[source]}`],
   );
-  const steps = Math.max(1, Math.round(train.steps * share));
+  const shareOf = (steps: number): number => Math.max(1, Math.round(steps * share));
   const settings = [
+    `train.steps=${shareOf(train.steps)}`,
+    `train.schedule.warmupSteps=${shareOf(train.schedule.warmupSteps)}`,
     ...set,
     ...places,
     `engine.backend=${engine}`,
-    `train.steps=${steps}`,
     ...(parent === undefined ? [] : [`init.from=${join(out, parent.name)}`]),
   ];
   return { name, settings };

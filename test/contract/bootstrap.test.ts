@@ -128,11 +128,16 @@ describe('bootstrap: wrong use', () => {
     assert.deepEqual(calls, []);
   });
 
-  test('quickstart without photos says which variable to set', () => {
-    const { status, output, calls } = bootstrap(['quickstart']);
-    assert.equal(status, 4);
-    assert.match(output, /fix: set TRISTAGE_SAMPLE_DIR/);
-    assert.deepEqual(calls, []);
+  test('an option that quickstart does not have, or that lacks its value, is refused before anything is installed', () => {
+    for (const [args, found] of [
+      [['--shrot'], /no option --shrot[\s\S]*fix: /],
+      [['--engine'], /--engine needs a value/],
+    ] as const) {
+      const { status, output, calls } = bootstrap(['quickstart', ...args]);
+      assert.equal(status, 2);
+      assert.match(output, found);
+      assert.deepEqual(calls, []);
+    }
   });
 
   test('quickstart on an engine that does not exist is refused', () => {
@@ -223,39 +228,24 @@ describe('bootstrap: test', () => {
 });
 
 describe('bootstrap: quickstart', () => {
-  function photos(): string {
-    file('photos/images/b.jpg');
-    file('photos/images/a.jpg');
-    return join(project, 'photos');
-  }
-
-  test('trains, then captions a photo; further arguments go to the training', () => {
-    const env = { TRISTAGE_SAMPLE_DIR: photos() };
-    const { status, output, calls } = bootstrap(
-      ['quickstart', '--engine', 'tensorflow', '--set', 'train.steps=2'],
-      env,
-    );
+  test('sets the engine up, then trains with the same options and the seconds that this took', () => {
+    program(join(project, 'dist/bin/quickstart.js'));
+    const { status, output, calls } = bootstrap(['quickstart', '--engine', 'tensorflow', '--short']);
     assert.equal(status, 0, output);
-    const out = 'runs/quickstart-tensorflow/first-light';
-    assert.deepEqual(calls, [
-      'tristage.js setup --engine tensorflow --json',
-      `tristage.js train configs/examples/first-light.yaml --out ${out} --set engine.backend=tensorflow --set train.steps=2`,
-      `tristage.js predict --checkpoint ${out} --image ${join(project, 'photos/images/a.jpg')} --task caption`,
-    ]);
+    assert.equal(calls[0], 'tristage.js setup --engine tensorflow --json');
+    assert.match(calls[1] ?? '', /^quickstart\.js --engine tensorflow --short --setup-seconds \d+$/);
+    assert.equal(calls.length, 2);
   });
 
-  test('an unfinished run is continued', () => {
-    file('runs/quickstart/first-light/events.jsonl');
-    const { calls } = bootstrap(['quickstart'], { TRISTAGE_SAMPLE_DIR: photos() });
-    assert.match(calls[1] ?? '', /--resume$/);
+  test('without its engine nothing is trained: status 5', () => {
+    const { status, calls } = bootstrap(['quickstart'], { BROKEN_ENGINE: 'torch' });
+    assert.equal(status, 5);
+    assert.deepEqual(calls, ['tristage.js setup --engine torch --json']);
   });
 
-  test('a finished run is moved aside and a new one started', () => {
-    file('runs/quickstart/first-light/summary.json', '{ "finished": true }');
-    const { output, calls } = bootstrap(['quickstart'], { TRISTAGE_SAMPLE_DIR: photos() });
-    assert.match(output, /moved the finished run/);
-    assert.doesNotMatch(calls[1] ?? '', /--resume/);
-    assert.equal(existsSync(join(project, 'runs/quickstart/first-light')), false);
+  test('the status of the quickstart is passed on', () => {
+    program(join(project, 'dist/bin/quickstart.js'), 'process.exit(9);');
+    assert.equal(bootstrap(['quickstart']).status, 9);
   });
 });
 
