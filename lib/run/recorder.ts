@@ -1,5 +1,6 @@
 /** Everything that a run says of its steps: events.jsonl, TensorBoard files, progress, and the sums of its summary. */
 
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunConfig } from '../config/schema.ts';
 import type { Logger } from '../core/log.ts';
@@ -44,7 +45,10 @@ export async function openRecorder(
   const events = await openEventLog(path, from);
   const tracker = summaryTracker(from > 0 ? path : undefined);
   events.write({ event: 'start', step: from, resumed: from > 0, engine: engine.backend, device: engine.device });
-  const board = openScalarWriter({ folder: join(folder, RUN_FILES.tensorboard), resumeFrom: from });
+  const charts = join(folder, RUN_FILES.tensorboard);
+  // What a part of the run wrote that never came to a checkpoint comes again from step 1; TensorBoard would show it twice.
+  if (from === 0) await rm(charts, { recursive: true, force: true });
+  const board = openScalarWriter({ folder: charts, resumeFrom: from });
   const progress = openProgress({ steps, globalBatch, display, info: (line) => logger.info(line) });
   return {
     tracker,
