@@ -77,6 +77,18 @@ test('over the budget the run stops with status 7 and names the dump; with a lar
   assert.equal((await start(4, true)).skipped, 4);
 });
 
+test('packed rows of a pruned vocabulary are replayed example by example', async () => {
+  const folder = join(newFolder(), 'run');
+  const { logger } = keptLines();
+  const more = ['model.vocabulary=pruned', 'data.packing.maxTokens=200', 'train.loss.weighting=answer-root'];
+  const run = tinyRun(`model.weights.projector=${await hugeProjector()}`, 'train.steps=1', ...more);
+  await trainRun({ run, folder, resume: false, registry, logger });
+  const { rows } = await replayDump(join(folder, 'dumps/step-1'), { registry, logger });
+  assert.equal(rows.length, 4);
+  assert.ok(rows.every(({ id, tokens }) => id !== '' && tokens > 0));
+  assert.ok(rows.some(({ loss }) => !Number.isFinite(loss)));
+});
+
 test('a finite batch replays to the losses that training saw, and a folder that is no dump is refused', async () => {
   const folder = join(newFolder(), 'run');
   const { logger } = keptLines();
