@@ -1,0 +1,62 @@
+/** The part of the schema that says what is trained on. */
+
+import { z } from 'zod';
+
+/** What a line of the mixture has beside the options of its source. */
+export const mixtureLineKeys = {
+  rate: z
+    .number()
+    .positive()
+    .max(1e9)
+    .default(1)
+    .describe('Share of this source, relative to the other rates: of the samples, or with unit: batch of the steps.'),
+  batch: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Samples of a step that draws this source; with unit: batch only, and then needed.'),
+};
+
+const packing = z
+  .strictObject({
+    maxTokens: z
+      .int()
+      .min(8)
+      .max(1_000_000)
+      .describe(
+        'Longest row in tokens, visual ones included; at least data.maxTokens. Rows are padded to the longest of a pass.',
+      ),
+  })
+  .describe(
+    'Several examples share a row, and examples of one image its visual tokens; each sees only what it would see alone. The samples of one image are then drawn together; rates go on counting samples. Absent: a row for each example.',
+  );
+
+/** Schema of `data`. */
+export const dataSchema = <Line>(source: z.ZodType<Line>) =>
+  z
+    .strictObject({
+      mixture: z
+        .strictObject({
+          unit: z
+            .enum(['sample', 'batch'])
+            .default('sample')
+            .describe(
+              'sample: every sample draws its source. batch: every step draws one source for all its samples, as the reference does; each source then has its own `batch`, and train.globalBatch is left out.',
+            ),
+          sources: z.array(source).min(1).max(1000).describe('The sources, drawn at their rates.'),
+        })
+        .describe('Which samples are drawn, how often.'),
+      transform: z
+        .enum(['pillow-bicubic', 'sharp-cubic'])
+        .default('pillow-bicubic')
+        .describe('How photos are brought to imageSize: exactly as Pillow does, or by sharp.'),
+      maxTokens: z
+        .int()
+        .min(8)
+        .max(1_000_000)
+        .default(512)
+        .describe('Longest example in tokens, visual ones included; longer texts are cut.'),
+      packing: packing.optional(),
+    })
+    .describe('What it is trained on.');
