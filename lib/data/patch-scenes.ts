@@ -1,8 +1,7 @@
 /** Images with the truth of every patch, drawn in a thread of their own so that training goes on meanwhile. */
 
 import { TristageError } from '../core/errors.ts';
-import type { PatchReply, PatchRequest } from './patch-worker.ts';
-import { errorOf, startThread } from './worker-thread.ts';
+import { errorOf, type PlainError, startThread } from './worker-thread.ts';
 
 export type PatchSplit = 'train' | 'heldout';
 
@@ -57,6 +56,14 @@ export interface PatchImages {
   /** f32[N * P, 4] */
   readonly boxes: Float32Array;
 }
+
+/** What the thread is asked. The first request, of id 0, asks for the facts. */
+export type PatchRequest = { id: 0 } | { id: number; split: PatchSplit; from: number; count: number };
+/** What it answers. */
+export type PatchReply =
+  | { id: number; facts: PatchFacts }
+  | { id: number; images: PatchImages }
+  | { id: number; failure: PlainError };
 
 export interface PatchThread extends PatchFacts {
   /** Draws images `from` to `from + count - 1`; those of training begin anew after the last. */

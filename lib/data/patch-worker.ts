@@ -2,22 +2,16 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type {
-  PatchFacts,
   PatchImages,
   PatchModule,
   PatchOptions,
+  PatchReply,
+  PatchRequest,
   PatchScene,
   PatchScenes,
   PatchSplit,
 } from './patch-scenes.ts';
-import { describeError, type PlainError } from './worker-thread.ts';
-
-/** The first request, of id 0, asks for the facts. */
-export type PatchRequest = { id: 0 } | { id: number; split: PatchSplit; from: number; count: number };
-export type PatchReply =
-  | { id: number; facts: PatchFacts }
-  | { id: number; images: PatchImages }
-  | { id: number; failure: PlainError };
+import { describeError } from './worker-thread.ts';
 
 const { module, ...options } = workerData as PatchOptions & { module: string };
 
