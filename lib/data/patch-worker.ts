@@ -2,7 +2,6 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type {
-  PatchImages,
   PatchModule,
   PatchOptions,
   PatchReply,
