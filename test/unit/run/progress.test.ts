@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { trainingOutput } from '../../../bin/output.ts';
 import { openScreen } from '../../../lib/core/screen.ts';
 import { type Display, formatDuration, openProgress } from '../../../lib/run/progress.ts';
 import type { StepRecord } from '../../../lib/train/loop.ts';
@@ -97,4 +98,22 @@ test('lines scroll above the bar, which is drawn again below them', () => {
 
 test('durations are short to read', () => {
   assert.deepEqual([0, 59.6, 75, 3700].map(formatDuration), ['0:00', '1:00', '1:15', '1:01:40']);
+});
+
+test('a bar is drawn on a terminal that someone watches, not on a build machine', () => {
+  const before = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY');
+  const shown = (isTTY: boolean, env: NodeJS.ProcessEnv): boolean => {
+    Object.defineProperty(process.stderr, 'isTTY', { value: isTTY, configurable: true });
+    return trainingOutput(env).display !== undefined;
+  };
+  try {
+    assert.equal(shown(true, {}), true);
+    assert.equal(shown(true, { CI: 'false' }), true);
+    assert.equal(shown(true, { CI: '1' }), false);
+    assert.equal(shown(true, { TERM: 'dumb' }), false);
+    assert.equal(shown(false, {}), false);
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(process.stderr, 'isTTY');
+    else Object.defineProperty(process.stderr, 'isTTY', before);
+  }
 });
