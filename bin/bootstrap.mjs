@@ -3,7 +3,8 @@
  * Installs packages and builds when that is due, sets up the engines, then does what the command says.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -143,6 +144,17 @@ function nodeTests(files, { engine, env }) {
   return run(process.execPath, [...options, ...files], settings);
 }
 
+/** The quickstart with a tenth of its steps, in a folder that goes away again. */
+function shortQuickstart(engine) {
+  const folder = mkdtempSync(join(tmpdir(), 'tristage-quickstart-'));
+  try {
+    const args = ['--engine', engine, '--short', '--out', join(folder, 'run')];
+    return run(process.execPath, [join(ROOT, 'dist/bin/quickstart.js'), ...args], SLEEP);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** The checks of `npm test`, each with the function that gives its exit status. */
 function listChecks(files, isWhole) {
   const engines = testEngines();
@@ -157,6 +169,12 @@ function listChecks(files, isWhole) {
     }
   }
   const [first, ...others] = engines;
+  if (isWhole) {
+    // One libtorch is enough here: both compute the same kernels.
+    for (const name of new Set(engines.map(({ engine }) => engine))) {
+      checks.push([`quickstart --short on ${name}`, () => shortQuickstart(name)]);
+    }
+  }
   for (const other of others) {
     const numeric = files.filter((name) => isNumeric(name, other.engine));
     if (numeric.length > 0) checks.push([`numeric tests on ${other.name}`, () => nodeTests(numeric, other)]);

@@ -79,6 +79,7 @@ if (fs.existsSync('type-error')) process.exit(2);`;
   program(join(project, 'node_modules/.bin/tsc'), compile);
   program(join(project, 'cli.js'), CLI);
   program(join(project, 'dist/bin/tristage.js'), CLI);
+  program(join(project, 'dist/bin/quickstart.js'));
   program(join(project, 'npm-folder/npm'), `fs.utimesSync('node_modules/.package-lock.json', new Date(), new Date());`);
   symlinkSync(join(REPOSITORY, 'node_modules/tsx'), join(project, 'node_modules/tsx'));
   file('test/parity/run.ts', `require('node:fs').appendFileSync(${JSON.stringify(log())}, 'parity\\n');`);
@@ -186,15 +187,17 @@ describe('bootstrap: test', () => {
   test('runs lint, types, unused code, parity and the tests, and shows their summary', () => {
     const { status, output, calls } = bootstrap(['test']);
     assert.equal(status, 0, output);
-    assert.deepEqual(calls, [
+    const shown = calls.map((call) => call.replace(/--out .*/, '--out FOLDER'));
+    assert.deepEqual(shown, [
       'tristage.js setup --engine torch --json',
       'biome check --error-on-warnings .',
       'tsc -p tsconfig.json',
       'knip',
       'parity',
+      'quickstart.js --engine torch --short --out FOLDER',
     ]);
     assert.match(output, /pass 1\n/);
-    assert.match(output, /all 5 checks passed/);
+    assert.match(output, /all 6 checks passed/);
   });
 
   test('a failing test fails the whole, and is named', () => {
