@@ -4,7 +4,7 @@ import { TristageError } from '../core/errors.ts';
 
 /** One fault, before it becomes an error. */
 export interface ConfigIssue {
-  /** `E_CONFIG_...`, listed in docs/reference/errors.md. */
+  /** `E_CONFIG_...`, listed in docs/errors.md. */
   code: string;
   message: string;
   /** `file:line:column`, `--set a=b`, or another place that a user can open. */

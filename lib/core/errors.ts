@@ -12,7 +12,7 @@ export type ErrorKind =
   | 'checkpoint'
   | 'gate';
 
-/** Exit status for each kind of error (docs/reference/errors.md). */
+/** Exit status for each kind of error (docs/errors.md). */
 export const EXIT_STATUS: Readonly<Record<ErrorKind, number>> = {
   failure: 1,
   usage: 2,

@@ -1,10 +1,10 @@
 /** The command line as a user meets it: exit status, streams, help, suggestions. */
 import assert from 'node:assert/strict';
 import { fork, spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import type { CliOutcome } from './cli-child.ts';
 import { formatRun, validRun } from './valid-run.ts';
 
@@ -26,7 +26,7 @@ function tristage(args: readonly string[], env: Record<string, string> = {}): Pr
 }
 
 function runFile(text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tristage-cli-'));
+  const folder = temporaryFolder('tristage-cli-');
   writeFileSync(join(folder, 'run.yaml'), text);
   return join(folder, 'run.yaml');
 }

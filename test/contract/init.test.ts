@@ -1,16 +1,16 @@
 /** `tristage init`: files that validate as they are, and never replace any. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { main } from '../../bin/main.ts';
 import { registry } from '../../bin/registry.ts';
 import { resolveAll } from '../../lib/run/config.ts';
 import { initRunFiles } from '../../lib/run/init.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const NAMES = ['stage1.yaml', 'stage2.yaml', 'stage3.yaml'];
-const newFolder = () => join(mkdtempSync(join(tmpdir(), 'tristage-init-')), 'a', 'b');
+const newFolder = () => join(temporaryFolder('tristage-init-'), 'a', 'b');
 
 test('three stages are written that validate as they are, each starting from the one before', async () => {
   const folder = newFolder();

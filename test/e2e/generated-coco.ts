@@ -1,9 +1,9 @@
 /** A folder in COCO's layout with generated photos: coloured shapes and captions that say what they show. */
 
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const COLOURS = ['red', 'green', 'blue', 'white'] as const;
 const SHAPES = {
@@ -16,7 +16,7 @@ const SHAPES = {
  * @returns what TRISTAGE_SAMPLE_DIR should be: the folder that holds coco/
  */
 export async function generatedCoco(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'tristage-coco-'));
+  const folder = temporaryFolder('tristage-coco-');
   const coco = join(folder, 'coco');
   mkdirSync(join(coco, 'annotations'), { recursive: true });
   mkdirSync(join(coco, 'train2017'));

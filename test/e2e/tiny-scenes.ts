@@ -1,11 +1,11 @@
 /** Runs on emoji scenes that are so small that a step takes milliseconds. */
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { registry } from '../../bin/registry.ts';
 import { createLogger, type Logger } from '../../lib/core/log.ts';
 import { type ResolvedRun, resolveAll } from '../../lib/run/config.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const TEXT = `version: 1
 name: tiny
@@ -36,7 +36,7 @@ eval:
 
 /** A new empty folder. */
 export function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'tristage-scenes-'));
+  return temporaryFolder('tristage-scenes-');
 }
 
 /** Writes the run file. */

@@ -1,12 +1,12 @@
 /** A small world of stages, sources and presets, and a file that is valid in it. */
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { faultsOf } from '../../../lib/config/errors.ts';
 import { type ResolvedConfig, resolveConfig, type Vocabulary } from '../../../lib/config/resolve.ts';
 import { TristageError } from '../../../lib/core/errors.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export const vocabulary: Vocabulary = {
   stages: [
@@ -51,7 +51,7 @@ train:
 
 /** A folder of files, removed by the system with its temporary files. */
 export function folderOf(files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tristage-config-'));
+  const folder = temporaryFolder('tristage-config-');
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   return folder;
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openEventLog, readEvents, type StepEvent } from '../../../lib/report/events.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-const path = () => join(mkdtempSync(join(tmpdir(), 'tristage-events-')), 'events.jsonl');
+const path = () => join(temporaryFolder('tristage-events-'), 'events.jsonl');
 
 const stepEvent = (step: number): StepEvent => ({
   event: 'step',

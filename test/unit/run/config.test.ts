@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,6 +12,7 @@ import { modelConfigOf } from '../../../lib/run/model-config.ts';
 import { trainAll } from '../../../lib/run/train-all.ts';
 import { scheduleOf } from '../../../lib/run/update.ts';
 import { STAGES } from '../../../stages/index.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { silentLines } from './silent-lines.ts';
 
 const source = (name: string, kind: 'weak' | 'task') =>
@@ -41,7 +42,7 @@ train: { steps: 10, globalBatch: 4, optimizer: { lr: 1.0e-3 } }
 `;
 
 function write(text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'tristage-run-config-')), 'run.yaml');
+  const file = join(temporaryFolder('tristage-run-config-'), 'run.yaml');
   writeFileSync(file, text);
   return file;
 }

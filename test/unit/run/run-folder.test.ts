@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createRunFolder, inspectRunFolder, readSummary, writeRunJson } from '../../../lib/run/run-folder.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-const folder = () => mkdtempSync(join(tmpdir(), 'tristage-run-'));
+const folder = () => temporaryFolder('tristage-run-');
 
 test('a new and an empty folder are taken, with and without --resume', async () => {
   for (const resume of [false, true]) {
