@@ -48,7 +48,7 @@ const options = z.object({
   maxObjects: z.int().min(1).max(6).default(3).describe('Most objects in a scene.'),
   easyFirst: count(1e9)
     .default(0)
-    .describe('Over the first so many scenes, in order of index, the most grows from minObjects to maxObjects.'),
+    .describe('Over the first so many scenes that are drawn the most grows from minObjects to maxObjects.'),
   repeat: z.number().min(0).max(1).default(0.15).describe('Share of scenes of two or more objects with two of a kind.'),
   turns: z
     .strictObject(Object.fromEntries(TURN_KINDS.map((kind) => [kind, count(16).optional()])))
@@ -167,6 +167,8 @@ export const emojiScenes = defineSource({
       name: NAME,
       length: given.count * slots.length,
       samplesPerImage: slots.length,
+      // A scene is as different from the next as from any other, so only the growth of scenes asks for an order.
+      ...(given.easyFirst > 0 ? { inOrder: true } : {}),
       fingerprint: sha256(JSON.stringify([NAME, VERSION, given.count, resolveEmoji(given), slots, turnOptions])),
       notes: [],
       texts: () => emojiTexts(set.art.kinds),

@@ -109,6 +109,7 @@ function streamOf({ lines, seed, unit = 'sample', globalBatch, packing }: Loader
     lines: lines.map(({ source, rate, batch }) => ({
       length: source.length,
       fingerprint: source.fingerprint,
+      ...(source.inOrder === true ? { inOrder: true } : {}),
       rate,
       ...(batch === undefined ? {} : { batch }),
       ...(packing === undefined ? {} : { group: source.samplesPerImage ?? 1 }),

@@ -30,6 +30,11 @@ export interface OpenSource {
    * together carry one image object, so a packer can show them behind one visual prefix. Absent: every sample has its own image.
    */
   readonly samplesPerImage?: number;
+  /**
+   * True where samples are meant to be seen from the first to the last, such as easy ones before hard ones, and neighbours are as
+   * different as any two. Absent: the order is permuted anew in each epoch.
+   */
+  readonly inOrder?: boolean;
   /** Facts for people: how many rows were left out and why. */
   readonly notes: readonly string[];
   /**

@@ -16,6 +16,8 @@ export interface StreamLine {
   group?: number;
   /** Samples of one step when this line is drawn; only with unit `batch`. */
   batch?: number;
+  /** Groups come in their own order in every epoch; default: permuted anew. */
+  inOrder?: boolean;
 }
 
 export interface StreamOptions {
@@ -72,11 +74,12 @@ export function createStream({ lines, seed, unit = 'sample', globalBatch }: Stre
     lines.map(groupOf),
   );
   const refOf = (line: number, position: number): SampleRef => {
-    const { length, ...rest } = lines[line] as StreamLine;
+    const { length, inOrder, ...rest } = lines[line] as StreamLine;
     const size = groupOf(rest);
     const epoch = Math.floor(position / length);
     const order = randomStream(seed, USE.order, line, keys[line] as number, epoch);
-    const group = permuted(Math.floor((position % length) / size), length / size, order);
+    const place = Math.floor((position % length) / size);
+    const group = inOrder === true ? place : permuted(place, length / size, order);
     return { line, position, epoch, index: group * size + (position % size) };
   };
   return {

@@ -32,6 +32,23 @@ test('in every pass each sample of a source comes exactly once', () => {
   );
 });
 
+test('a line in order gives its groups from the first to the last, in every pass', () => {
+  const size = fc.integer({ min: 1, max: 4 });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), size, size, seed, (groups, group, globalBatch, key) => {
+      const length = groups * group;
+      const line = { length, fingerprint: 'f', rate: 1, group, inOrder: true };
+      const stream = createStream({ lines: [line], seed: key, globalBatch });
+      const places = Array.from({ length: Math.ceil((2 * length) / globalBatch) }, (_, step) => stream.step(step));
+      const indices = places.flat().map((ref) => ref.index);
+      assert.deepEqual(
+        indices.slice(0, 2 * length),
+        Array.from({ length: 2 * length }, (_, place) => place % length),
+      );
+    }),
+  );
+});
+
 test('every line’s positions are 0, 1, 2, ... in the order of the tickets of its blocks, without a gap', () => {
   fc.assert(
     fc.property(rates, seed, (lines, key) => {
