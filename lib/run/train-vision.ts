@@ -1,7 +1,7 @@
 /** One run of a stage that trains the vision tower alone: the same folder, loop, events and checkpoints as any other run. */
 
 import { join } from 'node:path';
-import { type Checkpoint, latestGood, writeCheckpoint } from '../checkpoint/store.ts';
+import { type Checkpoint, writeCheckpoint } from '../checkpoint/store.ts';
 import { optimizerSources, tensorSources } from '../checkpoint/tensors.ts';
 import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
@@ -20,14 +20,8 @@ import { type PatchBatch, patchStep } from '../train/vision-step.ts';
 import { runFacts } from './facts.ts';
 import { identityOf } from './identity.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
-import {
-  createRunFolder,
-  inspectRunFolder,
-  RUN_FILES,
-  type RunSummary,
-  readSummary,
-  writeRunJson,
-} from './run-folder.ts';
+import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run-folder.ts';
+import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
 import type { TrainRequest } from './train.ts';
 import { scheduleOf } from './update.ts';
@@ -56,15 +50,9 @@ interface Session {
  * @throws TristageError of every kind; what was saved before stays usable
  */
 export async function trainVision(request: TrainRequest): Promise<RunSummary> {
-  const { run, folder, resume, registry, logger } = request;
-  const there = inspectRunFolder(folder, resume);
-  const checkpoint = there ? await resumePoint(request) : undefined;
-  const finished = readSummary(folder);
-  if (checkpoint !== undefined && checkpoint.step >= run.config.train.steps && finished?.finished === true) {
-    logger.info(`${folder} is finished: step ${finished.step} of ${finished.steps}`);
-    return finished;
-  }
-  if (resume && checkpoint === undefined) logger.info(`no checkpoint in ${folder}: starting at step 0`);
+  const { run, registry } = request;
+  const { checkpoint, finished } = await startingPoint(request);
+  if (finished !== undefined) return finished;
   const data = await openVisionData(run.config, registry);
   try {
     const session = await openSession(request, { checkpoint, data });
@@ -78,14 +66,6 @@ export async function trainVision(request: TrainRequest): Promise<RunSummary> {
   } finally {
     await data.close();
   }
-}
-
-/** The newest good checkpoint of the folder; each damaged one is named. */
-async function resumePoint({ folder, logger }: TrainRequest): Promise<Checkpoint | undefined> {
-  const { checkpoint, damaged } = await latestGood(folder);
-  for (const { path, error } of damaged)
-    logger.warn(`${path} is not used: ${error.message} (${error.where}, ${error.found})`);
-  return checkpoint;
 }
 
 async function openSession(

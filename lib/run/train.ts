@@ -1,7 +1,7 @@
 /** One training run from its file to its last checkpoint: opens everything, then lets the loop run. */
 
 import { join } from 'node:path';
-import { type Checkpoint, latestGood, writeCheckpoint } from '../checkpoint/store.ts';
+import { type Checkpoint, writeCheckpoint } from '../checkpoint/store.ts';
 import { optimizerSources, readOptimizer, tensorSources } from '../checkpoint/tensors.ts';
 import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
@@ -30,15 +30,9 @@ import { modelConfigOf } from './model-config.ts';
 import { planOf } from './plan.ts';
 import type { Display } from './progress.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
-import {
-  createRunFolder,
-  inspectRunFolder,
-  RUN_FILES,
-  type RunSummary,
-  readSummary,
-  writeRunJson,
-} from './run-folder.ts';
+import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run-folder.ts';
 import { describeShares, mixtureShares } from './shares.ts';
+import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
 import { updater } from './update.ts';
 import { inheritedPieces, vocabularyFacts } from './vocabulary.ts';
@@ -81,15 +75,8 @@ interface Session {
  * @throws TristageError of every kind; what was saved before stays usable
  */
 export async function trainRun(request: TrainRequest): Promise<RunSummary> {
-  const { run, folder, resume, logger } = request;
-  const there = inspectRunFolder(folder, resume);
-  const checkpoint = there ? await resumePoint(request) : undefined;
-  const finished = readSummary(folder);
-  if (checkpoint !== undefined && checkpoint.step >= run.config.train.steps && finished?.finished === true) {
-    logger.info(`${folder} is finished: step ${finished.step} of ${finished.steps}`);
-    return finished;
-  }
-  if (resume && checkpoint === undefined) logger.info(`no checkpoint in ${folder}: starting at step 0`);
+  const { checkpoint, finished } = await startingPoint(request);
+  if (finished !== undefined) return finished;
   const session = await openSession(request, checkpoint);
   try {
     return await runSession(session);
@@ -99,14 +86,6 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
     session.optimizer.dispose();
     disposeMiniGpt(session.assembled.model);
   }
-}
-
-/** The newest good checkpoint of the folder; each damaged one is named. */
-async function resumePoint({ folder, logger }: TrainRequest): Promise<Checkpoint | undefined> {
-  const { checkpoint, damaged } = await latestGood(folder);
-  for (const { path, error } of damaged)
-    logger.warn(`${path} is not used: ${error.message} (${error.where}, ${error.found})`);
-  return checkpoint;
 }
 
 async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
