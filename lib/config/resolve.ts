@@ -1,5 +1,6 @@
 /** From a run file to a checked run: preset and stage defaults applied, environment variables put in, every value with its origin. */
 
+import { withSourceNames } from './aliases.ts';
 import { type Environment, expandPath } from './environment.ts';
 import { type ConfigIssue, configErrors } from './errors.ts';
 import { issuesOf } from './issues.ts';
@@ -78,7 +79,8 @@ export function resolveConfig(file: string, options: ResolveOptions): ResolvedCo
 export function checkTree(written: ConfigNode, options: ResolveOptions): ResolvedConfig {
   const { vocabulary } = options;
   const schema = runSchema(schemaNames(vocabulary));
-  const complete = withMeanBatch(withStageDefaults(withPreset(withoutNulls(written), vocabulary), vocabulary));
+  const named = withSourceNames(withoutNulls(written), vocabulary.sources);
+  const complete = withMeanBatch(withStageDefaults(withPreset(named, vocabulary), vocabulary));
   const { tree, issues } = withEnvironment(schema, complete, options.environment ?? process.env);
   const parsed = schema.safeParse(toPlain(tree));
   if (!parsed.success) issues.push(...issuesOf(schema, tree, parsed.error.issues));

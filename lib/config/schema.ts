@@ -8,10 +8,13 @@ import { dataSchema, mixtureLineKeys } from './schema-data.ts';
 import { evalLineKeys, evalSchema } from './schema-eval.ts';
 import { modelSchema, path } from './schema-model.ts';
 import { trainSchema } from './schema-train.ts';
+import type { Plain } from './tree.ts';
 
 /** What the schema must know of a source. */
 export interface SourceDeclaration {
   name: string;
+  /** Other names, each with the options that it stands for. */
+  aliases?: Readonly<Record<string, Readonly<Record<string, Plain>>>>;
   /** Tasks that its samples can have. */
   tasks: readonly string[];
   /** True when it needs no files, so that root may be left out. */
@@ -71,7 +74,7 @@ function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>):
   const [first, ...rest] = source.tasks;
   const task = z.enum([first ?? '', ...rest]).describe('Which task its samples are put to.');
   return z.strictObject({
-    source: z.literal(source.name).describe('Name of the source.'),
+    source: z.literal([source.name, ...Object.keys(source.aliases ?? {})]).describe('Name of the source.'),
     root: source.embedded
       ? path('Has no effect: this source makes its samples itself.').default('.')
       : path('Folder of the source’s files.'),

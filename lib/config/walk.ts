@@ -20,12 +20,12 @@ function chosen(union: z.ZodDiscriminatedUnion, value: unknown): z.ZodType | und
   const { discriminator, options } = union.def;
   const wanted = (value as Record<string, unknown> | null | undefined)?.[discriminator];
   const fits = (option: z.ZodType) =>
-    option instanceof z.ZodObject && literalOf(option.shape[discriminator]) === wanted;
+    option instanceof z.ZodObject && literalsOf(option.shape[discriminator]).has(wanted);
   return (options as z.ZodType[]).find(fits);
 }
 
-function literalOf(schema: unknown): unknown {
-  return schema instanceof z.ZodLiteral ? schema.value : undefined;
+function literalsOf(schema: unknown): ReadonlySet<unknown> {
+  return schema instanceof z.ZodLiteral ? schema.values : new Set();
 }
 
 /** One step down: the schema and value of a key or index. */

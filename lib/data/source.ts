@@ -53,6 +53,8 @@ export interface OpenSource {
 /** A source as it is registered, before its options are known. */
 export interface Source {
   readonly name: string;
+  /** Other names under which run files may ask for it, such as the reference's, each with the options that the name stands for. */
+  readonly aliases?: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
   /** One sentence for people. */
   readonly summary: string;
   readonly kind: SourceKind;

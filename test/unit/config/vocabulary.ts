@@ -21,6 +21,7 @@ export const vocabulary: Vocabulary = {
     },
     {
       name: 'questions',
+      aliases: { ask_all: {}, invquestions: { task: 'refer', limit: 5 } },
       tasks: ['vqa', 'refer'],
       options: z.strictObject({ limit: z.int().default(3).describe('At most.') }),
     },
