@@ -9,12 +9,16 @@ const SPACE_RUN = new RegExp(`[${SPACE}]{2,}`, 'g');
 const SPACES = new RegExp(`[${SPACE}]+`);
 const ONE_SPACE = new RegExp(`^[${SPACE}]$`);
 const DROPPED = /[.!"()*#:;~]/g;
+/** The same without those between two letters or digits that numbers, times and names need: `3.5`, `10:15`, `M*A*S*H`. */
+const DROPPED_OUTSIDE = /[!"();~]|(?<![\p{L}\p{N}])[.*#:]|[.*#:](?![\p{L}\p{N}])/gu;
 
 export interface CleanOptions {
   /** Put before the cleaned text. */
   prompt?: string;
   /** Words that are kept; words are separated by single spaces. Default 50. */
   maxWords?: number;
+  /** Leave `. * # :` between two letters or digits as they are, which the original does not do. */
+  keepInner?: boolean;
 }
 
 /**
@@ -22,8 +26,9 @@ export interface CleanOptions {
  * `? , ' - / & %` and digits stay, so `3.5` becomes `3 5`.
  */
 export function cleanText(text: string, options: CleanOptions = {}): string {
-  const { prompt = '', maxWords = 50 } = options;
-  const spaced = text.toLowerCase().replace(DROPPED, ' ').replace(SPACE_RUN, ' ');
+  const { prompt = '', maxWords = 50, keepInner = false } = options;
+  const dropped = keepInner ? DROPPED_OUTSIDE : DROPPED;
+  const spaced = text.toLowerCase().replace(dropped, ' ').replace(SPACE_RUN, ' ');
   const stripped = spaced.replace(/\n+$/, '').replace(/^ +| +$/g, '');
   return prompt + stripped.split(' ').slice(0, maxWords).join(' ');
 }
