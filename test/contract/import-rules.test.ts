@@ -47,7 +47,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lib/checkpoint': { own: ['lib/core', 'lib/formats', 'lib/engine'], types: ['lib/model', 'lib/train'] },
   'lib/eval': { own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'] },
   'lib/export': { own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'] },
-  'lib/report': { own: ['lib/core'] },
+  'lib/report': { own: ['lib/core'], packages: ['fontkitten', 'sharp'] },
   'lib/run': { own: LIB },
   'lib/index.ts': { own: LIB },
   datasets: { own: ['lib/core', 'lib/formats', 'lib/data'], packages: ['zod', 'sharp'] },
