@@ -1,10 +1,10 @@
-/** Reading exact ranges of a file by handle, with errors that name the file and the range. */
+/** Reading exact ranges of a file by handle, with errors that name the file and the range; writing of any length. */
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ErrorDetails, TristageError } from '../core/errors.ts';
 
-/** One read call asks for at most this much: the kernel caps a read below 2^31 bytes. */
-const READ_BYTES = 1 << 30;
+/** One call reads or writes at most this much: the kernel caps it below 2^31 bytes. */
+const CALL_BYTES = 1 << 30;
 
 /** A file opened for reading at given positions. */
 export interface ByteFile {
@@ -53,12 +53,20 @@ export async function openByteFile(path: string): Promise<ByteFile> {
 async function fill(handle: FileHandle, target: Uint8Array, position: number): Promise<number> {
   let done = 0;
   while (done < target.byteLength) {
-    const wanted = Math.min(READ_BYTES, target.byteLength - done);
+    const wanted = Math.min(CALL_BYTES, target.byteLength - done);
     const { bytesRead } = await handle.read(target, done, wanted, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
   return done;
+}
+
+/** Writes all bytes at the handle's position, however many they are. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; at += CALL_BYTES) {
+    const piece = bytes.subarray(at, at + CALL_BYTES);
+    for (let done = 0; done < piece.byteLength; ) done += (await handle.write(piece, done)).bytesWritten;
+  }
 }
 
 function byteFile(path: string, handle: FileHandle, size: number): ByteFile {

@@ -1,9 +1,8 @@
 /** safetensors files: read tensor by tensor through one file handle, written in a fixed order, so equal content is equal bytes. */
 
-import type { FileHandle } from 'node:fs/promises';
 import { writeStreamAtomic } from '../core/atomic.ts';
-import { type ByteFile, openByteFile } from './file-bytes.ts';
-import { checkHostTensor, DTYPE_BYTES, elementCount, type HostDtype, type HostTensor } from './host-tensor.ts';
+import { type ByteFile, openByteFile, writeAll } from './file-bytes.ts';
+import { DTYPE_BYTES, elementCount, type HostTensor } from './host-tensor.ts';
 import {
   headerError,
   LARGEST_HEADER,
@@ -11,8 +10,10 @@ import {
   parseHeader,
   type SafetensorsHeader,
 } from './safetensors-header.ts';
+import { readSource, type TensorSource } from './tensor-source.ts';
 
 export type { TensorInfo } from './safetensors-header.ts';
+export type { TensorSource } from './tensor-source.ts';
 
 /** A name with half of a surrogate pair has no UTF-8 form. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -84,13 +85,6 @@ export async function readSafetensors(path: string): Promise<Map<string, HostTen
   }
 }
 
-/** A tensor that is fetched only when its turn to be written comes. */
-export interface TensorSource {
-  readonly dtype: HostDtype;
-  readonly shape: readonly number[];
-  read(): Promise<HostTensor> | HostTensor;
-}
-
 /**
  * Writes tensors that are in memory. See {@link writeSafetensorsFrom} for order and errors.
  */
@@ -110,7 +104,7 @@ export async function writeSafetensors(
  * Writes a file tensor by tensor: widest dtype first, then by name, so that every tensor is aligned and the bytes do not depend
  * on the order of the map. The header is padded with spaces to a multiple of 8. The file appears whole or not at all.
  * @param metadata texts for `__metadata__`, written in the order of their keys; none, no entry
- * @throws TristageError E_SAFETENSORS for a name or shape that the format cannot hold, or a source that does not keep its word
+ * @throws TristageError E_SAFETENSORS for a name or shape that the format cannot hold, E_TENSOR for a source that does not keep its word
  */
 export async function writeSafetensorsFrom(
   path: string,
@@ -123,28 +117,8 @@ export async function writeSafetensorsFrom(
   const header = buildHeader(path, ordered, metadata);
   await writeStreamAtomic(path, async (handle) => {
     await writeAll(handle, header);
-    for (const [name, source] of ordered) await writeAll(handle, await take(path, name, source));
+    for (const [name, source] of ordered) await writeAll(handle, (await readSource(name, source)).bytes);
   });
-}
-
-async function take(path: string, name: string, source: TensorSource): Promise<Uint8Array> {
-  const tensor = await source.read();
-  checkHostTensor(tensor);
-  if (tensor.dtype !== source.dtype || tensor.shape.join() !== source.shape.join()) {
-    throw headerError(path, `tensor ${JSON.stringify(name)} changed while it was written`, {
-      found: `${tensor.dtype} [${tensor.shape.join(', ')}]`,
-      expected: `${source.dtype} [${source.shape.join(', ')}]`,
-    });
-  }
-  return tensor.bytes;
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  const step = 1 << 30;
-  for (let at = 0; at < bytes.byteLength; at += step) {
-    const piece = bytes.subarray(at, at + step);
-    for (let done = 0; done < piece.byteLength; ) done += (await handle.write(piece, done)).bytesWritten;
-  }
 }
 
 function buildHeader(
