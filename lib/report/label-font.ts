@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { create, type Font } from 'fontkitten';
 
-const FILE = '@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff';
+const FILE = '@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff2';
 
 /** Where the baseline lies below the top of a line, and how high a line is, as parts of the size. */
 export const BASELINE = 0.98;
