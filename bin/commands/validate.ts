@@ -14,11 +14,14 @@ export const validate: Command = {
   },
   examples: ['tristage validate configs/examples/first-light.yaml --print --origin'],
   run: async (args) => {
-    const [{ registry }, run] = await Promise.all([import('../registry.ts'), import('../../lib/run/config.ts')]);
+    const [{ registry }, { openRuns }] = await Promise.all([
+      import('../registry.ts'),
+      import('../../lib/run/plugins.ts'),
+    ]);
     const { printConfig } = await import('../../lib/config/print.ts');
     const { describeOrigin } = await import('../../lib/config/tree.ts');
     const files = texts(args, 'config');
-    const resolved = run.resolveAll(files, { registry, set: texts(args, 'set') });
+    const resolved = await openRuns(files, { registry, set: texts(args, 'set') });
     const data = resolved.map(({ file, config, origins }) => ({
       file,
       config,

@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { configError, quote } from './errors.ts';
-import { type ConfigNode, describeOrigin, fromPlain, type Origin, overlay, replaceAt } from './tree.ts';
+import { type ConfigNode, describeOrigin, fromPlain, nodeAt, type Origin, overlay, replaceAt } from './tree.ts';
 import { readYaml } from './yaml.ts';
 
 /** `extends` of `extends`: more than a handful is a loop in disguise or a mistake. */
@@ -24,7 +24,19 @@ export interface LoadOptions {
 export function loadTree(file: string, options: LoadOptions = {}): ConfigNode {
   let tree = loadChain(file, []);
   for (const argument of options.set ?? []) tree = applySet(tree, argument);
-  return tree;
+  return withPluginPaths(tree);
+}
+
+/** `plugins` with absolute paths: a file names them relative to itself, `--set` relative to the current directory. */
+function withPluginPaths(tree: ConfigNode): ConfigNode {
+  const plugins = nodeAt(tree, ['plugins']);
+  if (plugins?.kind !== 'list') return tree;
+  const items = plugins.items.map((item): ConfigNode => {
+    if (item.kind !== 'scalar' || typeof item.value !== 'string' || item.value === '') return item;
+    const folder = item.origin.kind === 'file' ? dirname(item.origin.file) : '';
+    return { ...item, value: resolve(folder, item.value) };
+  });
+  return replaceAt(tree, ['plugins'], { ...plugins, items });
 }
 
 function loadChain(file: string, above: readonly string[]): ConfigNode {

@@ -5,7 +5,7 @@ import type { RunConfig } from './schema.ts';
 import { describeOrigin, type Origin } from './tree.ts';
 
 /** Top-level keys in the order of a shipped file. */
-const ORDER = ['version', 'name', 'stage', 'engine', 'model', 'init', 'data', 'train', 'eval'];
+const ORDER = ['version', 'name', 'stage', 'plugins', 'engine', 'model', 'init', 'data', 'train', 'eval'];
 
 /**
  * The complete run as YAML; reading it again gives the same run.

@@ -108,6 +108,11 @@ export function runSchema(names: SchemaNames) {
       stage: z
         .enum(names.stages)
         .describe('Which stage this is: it says what may train and which kinds of source are allowed.'),
+      plugins: z
+        .array(z.string().min(1))
+        .max(32)
+        .optional()
+        .describe('JavaScript modules with sources and stages of your own, relative to this file. They are executed.'),
       engine: engine.prefault({}),
       model: modelSchema(names.presets),
       init: z

@@ -17,9 +17,10 @@ export interface Registry {
   stages: readonly Stage[];
 }
 
-/** A checked run and the file that it came from. */
+/** A checked run, the file that it came from, and the sources and stages that it may name. */
 export interface ResolvedRun extends ResolvedConfig {
   file: string;
+  registry: Registry;
 }
 
 /** What the configuration is checked against. */
@@ -53,15 +54,16 @@ export function sourceOf(name: string, { sources }: Registry): Source {
 }
 
 /**
- * Reads and checks run files.
+ * Reads and checks run files as they stand; modules that they name under `plugins` are not executed (see openRuns).
  * @throws TristageError of kind `config` with every fault of the first file that has any
  */
 export function resolveAll(
   files: readonly string[],
   options: { registry: Registry; set?: readonly string[] },
 ): ResolvedRun[] {
-  const vocabulary = vocabularyOf(options.registry);
-  return files.map((file) => ({ file, ...resolveConfig(file, { vocabulary, set: options.set ?? [] }) }));
+  const { registry, set = [] } = options;
+  const vocabulary = vocabularyOf(registry);
+  return files.map((file) => ({ file, registry, ...resolveConfig(file, { vocabulary, set }) }));
 }
 
 /** The JSON Schema of run files as the text of configs/schema/run.schema.json. */

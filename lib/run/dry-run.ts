@@ -6,11 +6,12 @@ import type { Logger } from '../core/log.ts';
 import { modelShapes } from '../model/shapes.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { trainableIn } from '../train/trainable.ts';
-import { type Registry, type ResolvedRun, resolveAll, sourceOf, stageOf } from './config.ts';
+import { type Registry, type ResolvedRun, sourceOf, stageOf } from './config.ts';
 import { type OpenData, openData, openLoader } from './data.ts';
 import { type DataFaults, dataFaults } from './data-faults.ts';
 import { modelConfigOf, weightsParts } from './model-config.ts';
 import { planOf } from './plan.ts';
+import { openRuns } from './plugins.ts';
 import { openVisionData } from './vision-data.ts';
 import { describeVision, visionPlan } from './vision-model.ts';
 import { inheritedPieces } from './vocabulary.ts';
@@ -46,23 +47,23 @@ export interface DryRunRequest {
  * @throws TristageError for a file that is not valid; E_DATA, or the fault itself, for missing data of all files together
  */
 export async function dryRunAll({ files, set, registry, logger }: DryRunRequest): Promise<DryRun[]> {
-  const runs = resolveAll(files, { registry, set });
+  const runs = await openRuns(files, { registry, set });
   const faults = dataFaults();
   const results: DryRun[] = [];
   for (const run of runs) {
-    const result = await faults.attempt(() => dryRun(run, { registry, logger }));
-    await openQuestions(run.config, { registry, faults });
+    const result = await faults.attempt(() => dryRun(run, logger));
+    await openQuestions(run, faults);
     if (result !== undefined) results.push(result);
   }
   faults.raise();
   return results;
 }
 
-async function dryRun(run: ResolvedRun, context: { registry: Registry; logger: Logger }): Promise<DryRun> {
-  const { registry } = context;
-  if (stageOf(run.config, registry).objective === 'patches') return dryVision(run, registry);
+async function dryRun(run: ResolvedRun, logger: Logger): Promise<DryRun> {
+  const { registry } = run;
+  if (stageOf(run.config, registry).objective === 'patches') return dryVision(run);
   const data = await openData(run.config, registry, await piecesOf(run.config));
-  for (const note of data.lines.flatMap(({ source }) => source.notes)) context.logger.warn(note);
+  for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
   const { config } = data;
   const plan = planOf(config, data, registry);
   const firstBatch = await batchOf(config, data);
@@ -72,8 +73,8 @@ async function dryRun(run: ResolvedRun, context: { registry: Registry; logger: L
   return told({ run, config, bytes, plan, lines: [...describePlan(plan), shape], firstBatch });
 }
 
-async function dryVision(run: ResolvedRun, registry: Registry): Promise<DryRun> {
-  const data = await openVisionData(run.config, registry);
+async function dryVision(run: ResolvedRun): Promise<DryRun> {
+  const data = await openVisionData(run.config, run.registry);
   try {
     const plan = visionPlan(run.config, data);
     const bytes = FLOAT * MOMENTS * plan.trainable;
@@ -151,10 +152,7 @@ function megabytes(bytes: number): string {
 }
 
 /** Opens the sources of the run's questions, so that a missing one is known before training. */
-async function openQuestions(
-  config: RunConfig,
-  { registry, faults }: { registry: Registry; faults: DataFaults },
-): Promise<void> {
+async function openQuestions({ config, registry }: ResolvedRun, faults: DataFaults): Promise<void> {
   for (const { source, samples: _, ...options } of config.eval?.sources ?? []) {
     await faults.attempt(() => sourceOf(source, registry).open(options));
   }

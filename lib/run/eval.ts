@@ -7,11 +7,12 @@ import { type Metrics, summarise, summariseChance } from '../eval/metrics/summar
 import { withOtherImages } from '../eval/questions.ts';
 import { type Answer, answerSamples } from '../eval/runner.ts';
 import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
-import { type Registry, resolveAll } from './config.ts';
+import type { Registry, ResolvedRun } from './config.ts';
 import { type Evaluation, openEvaluation } from './eval-data.ts';
 import { checkEvalFolder, type EvalReport, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
+import { openRuns } from './plugins.ts';
 import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel, modelFileOf } from './weights.ts';
 
@@ -101,12 +102,12 @@ export interface RunEvaluation {
  */
 export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvaluation> {
   const { logger, registry, controls = true, samples, split, file, set = [] } = request;
-  const run = await openRun(request.checkpoint, { registry, set: file === undefined ? set : [] });
-  const other = file === undefined ? undefined : resolveAll([file], { registry, set })[0]?.config;
+  const run = await openRun(request.checkpoint, { registry, set: file === undefined ? set : [], plugins: true });
+  const [other] = file === undefined ? [] : await openRuns([file], { registry, set });
   const folder = checkEvalFolder(run, request.out);
-  const config = other === undefined ? run.config : { ...run.config, eval: other.eval };
+  const config = other === undefined ? run.config : { ...run.config, eval: other.config.eval };
   const tokenizer = await tokenizerOf(run.checkpoint);
-  const evaluation = await openEvaluation({ config, registry, tokenizer, samples, split });
+  const evaluation = await openEvaluation({ config, registry: sourcesOf(run, other), tokenizer, samples, split });
   for (const note of evaluation.notes) logger.warn(note);
   const engine = await engineOf(request, run);
   const wanted = new Set(controls === true ? CONTROLS : controls === false ? [] : controls);
@@ -121,6 +122,12 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvalu
   const report = reportOf({ facts, scored, chance });
   await writeEvaluation({ folder, facts, scored, report });
   return { folder, report };
+}
+
+/** What the run may ask about: sources of the other file first, then its own. */
+function sourcesOf(run: OpenedRun, other: ResolvedRun | undefined): Registry {
+  const { sources, stages } = run.registry;
+  return other === undefined ? run.registry : { sources: [...other.registry.sources, ...sources], stages };
 }
 
 async function engineOf(request: EvaluateRunRequest, { config }: OpenedRun): Promise<EngineInfo> {

@@ -2,6 +2,7 @@
 
 import { dirname, join, resolve } from 'node:path';
 import { openCheckpoint } from '../checkpoint/store.ts';
+import type { RunConfig } from '../config/schema.ts';
 import type { Logger } from '../core/log.ts';
 import { openEngine } from '../engine/engine.ts';
 import { tf } from '../engine/tf.ts';
@@ -10,11 +11,12 @@ import { trainableOf } from '../model/store.ts';
 import { lossByRow } from '../model/supervised.ts';
 import { backward, disposeGradients, lossTotal } from '../train/backward.ts';
 import { trainableIn } from '../train/trainable.ts';
-import { type Registry, resolveAll, stageOf } from './config.ts';
+import { type Registry, stageOf } from './config.ts';
 import { type DumpedPart, type DumpFacts, readDump } from './dump.ts';
 import { modelConfigOf } from './model-config.ts';
+import { readRun } from './open-run.ts';
 import { RUN_FILES } from './run-folder.ts';
-import { assembleModel, modelFileOf, noCheckpoint } from './weights.ts';
+import { assembleModel, modelFileOf } from './weights.ts';
 
 /** A sample of the batch, put through the model again. */
 export interface ReplayedRow {
@@ -47,9 +49,7 @@ export async function replayDump(
   const { facts, parts } = await readDump(path);
   const { parts: _, ...rest } = facts;
   const folder = dirname(dirname(resolve(path)));
-  const [run] = resolveAll([join(folder, RUN_FILES.config)], { registry });
-  if (run === undefined) throw noCheckpoint(folder);
-  const { config } = run;
+  const { config, registry: own } = await readRun(folder, { registry });
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend, device, threads });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
@@ -60,7 +60,7 @@ export async function replayDump(
     weights: config.model.weights,
     checkpoint: from === undefined ? undefined : (await openCheckpoint(from)).modelFile,
     init,
-    trainable: trainableIn(config.train.trainable ?? stageOf(config, registry).trains),
+    trainable: trainableIn(config.train.trainable ?? stageOf(config, own).trains),
     seed: config.train.seed,
   });
   try {
@@ -72,11 +72,9 @@ export async function replayDump(
   }
 }
 
-type Train = ReturnType<typeof resolveAll>[number]['config']['train'];
-
 async function pass(
   model: MiniGpt,
-  { facts, parts, train }: { facts: DumpFacts; parts: readonly DumpedPart[]; train: Train },
+  { facts, parts, train }: { facts: DumpFacts; parts: readonly DumpedPart[]; train: RunConfig['train'] },
 ): Promise<Pick<Replay, 'rows' | 'gradients'>> {
   const { weighting } = train.loss;
   const total = parts.reduce((sum, part) => sum + lossTotal(part, weighting), 0);

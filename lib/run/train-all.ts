@@ -3,37 +3,54 @@
 import { join } from 'node:path';
 import { configError } from '../config/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { type Registry, type ResolvedRun, resolveAll, stageOf } from './config.ts';
+import { type Registry, type ResolvedRun, stageOf } from './config.ts';
+import { openRuns } from './plugins.ts';
 import type { Display } from './progress.ts';
 import type { RunSummary } from './run-folder.ts';
-import { trainRun } from './train.ts';
+import { type TrainRequest, trainRun } from './train.ts';
 import { trainVision } from './train-vision.ts';
 
-export interface TrainAllRequest {
-  files: readonly string[];
-  /** Run folder of a single file; folder of the run folders of several. */
+/** How runs are trained, whatever they are. */
+export interface TrainSettings {
+  /** Run folder of a single run; folder of the run folders of several. */
   out: string;
-  set: readonly string[];
   resume: boolean;
-  registry: Registry;
   logger: Logger;
   display?: Display | undefined;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** Called after each step. */
+  onStep?: TrainRequest['onStep'];
 }
 
+export interface TrainAllRequest extends TrainSettings {
+  files: readonly string[];
+  set: readonly string[];
+  registry: Registry;
+}
+
+/** A run that was trained. */
 export interface TrainedRun {
+  /** Run folder. */
   folder: string;
+  /** What summary.json says. */
   summary: RunSummary;
 }
 
 /**
- * Checks every file, then trains them in order. With several files each run is in the folder of its name below `out`, and a bare
- * name in `init.from` means the run of that name there.
+ * Checks every file, then trains them in order.
  * @throws the first error; runs that finished before stay as they are
  */
-export async function trainAll(request: TrainAllRequest): Promise<TrainedRun[]> {
-  const { files, out, set, registry, resume, logger, display, signal } = request;
-  const runs = resolveAll(files, { registry, set });
+export async function trainAll({ files, set, registry, ...settings }: TrainAllRequest): Promise<TrainedRun[]> {
+  return trainRuns(await openRuns(files, { registry, set }), settings);
+}
+
+/**
+ * Trains checked runs in order. With several, each run is in the folder of its name below `out`, and a bare name in `init.from`
+ * means the run of that name there.
+ * @throws the first error; runs that finished before stay as they are
+ */
+export async function trainRuns(runs: readonly ResolvedRun[], settings: TrainSettings): Promise<TrainedRun[]> {
+  const { out, logger, signal, ...rest } = settings;
   const several = runs.length > 1;
   if (several) refuseEqualNames(runs);
   const trained: TrainedRun[] = [];
@@ -41,9 +58,10 @@ export async function trainAll(request: TrainAllRequest): Promise<TrainedRun[]> 
     if (signal?.aborted === true) break;
     const folder = several ? join(out, resolved.config.name) : out;
     const run = several ? withinOut(resolved, out, runs) : resolved;
+    const { registry } = run;
     if (several) logger.info(`run ${run.config.name}`);
     const train = stageOf(run.config, registry).objective === 'patches' ? trainVision : trainRun;
-    trained.push({ folder, summary: await train({ run, folder, resume, registry, logger, display, signal }) });
+    trained.push({ folder, summary: await train({ ...rest, run, folder, registry, logger, signal }) });
   }
   return trained;
 }
