@@ -3,11 +3,10 @@
  * colour profiles and EXIF rotation are ignored, transparency is dropped, grey and palette become RGB, 16 bits keep the upper 8.
  */
 
-import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { TristageError } from '../core/errors.ts';
+import { badImage, bytesOfImage } from './image-bytes.ts';
 import { type RgbImage, resizePillowBicubic } from './resize-pillow.ts';
-import { type EncodedImage, type ImageRef, nameOfImage } from './sample.ts';
+import { type ImageRef, nameOfImage } from './sample.ts';
 
 /** Channel means of CLIP, on pixels in 0..1 (MiniGPT-v2: blip_processors.py). */
 export const IMAGE_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
@@ -141,15 +140,6 @@ function reasonOf(cause: unknown): string {
   return [...new Set(lines)].filter((line) => line !== '').join('; ');
 }
 
-async function bytesOfImage(image: EncodedImage): Promise<Uint8Array> {
-  if ('bytes' in image) return image.bytes;
-  try {
-    return await readFile(image.path);
-  } catch (cause) {
-    throw badImage(image.path, (cause as NodeJS.ErrnoException).code ?? String(cause), 'a readable file', cause);
-  }
-}
-
 function checkSignature(bytes: Uint8Array, name: string): void {
   const known = SIGNATURES.some(({ at, bytes: sign }) => sign.every((byte, place) => bytes[at + place] === byte));
   if (known) return;
@@ -164,17 +154,4 @@ function threeChannels(data: Uint8Array, channels: number): Uint8Array {
   const output = new Uint8Array(data.length * 3);
   for (let place = 0; place < data.length; place++) output.fill(data[place] as number, place * 3, place * 3 + 3);
   return output;
-}
-
-function badImage(name: string, found: string, expected: string, cause?: unknown): TristageError {
-  return new TristageError({
-    kind: 'data',
-    code: 'E_IMAGE',
-    message: 'an image cannot be read',
-    where: name,
-    found,
-    expected,
-    fix: 'fetch the file again or remove it from the data set',
-    cause,
-  });
 }

@@ -4,8 +4,19 @@ import { TristageError } from '../core/errors.ts';
 import type { Box } from './boxes.ts';
 import type { Task } from './task.ts';
 
-/** An encoded image: a file, or bytes already in memory. `name` says in errors where the bytes came from. */
-export type EncodedImage = { readonly path: string } | { readonly bytes: Uint8Array; readonly name: string };
+/** A part of a file, such as a member of a tar: `size` bytes from `offset`. */
+export interface FileRange {
+  readonly path: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly name: string;
+}
+
+/** An encoded image: a file or a part of one, or bytes already in memory. `name` says in errors where the bytes came from. */
+export type EncodedImage =
+  | { readonly path: string }
+  | FileRange
+  | { readonly bytes: Uint8Array; readonly name: string };
 
 /** An image that was never encoded: u8[height, width, 3]; nobody may write to it. */
 export interface RawImage {
@@ -96,7 +107,7 @@ export interface Batch {
 
 /** Where an image reference points, for people. */
 export function nameOfImage(image: ImageRef): string {
-  return 'path' in image ? image.path : image.name;
+  return 'name' in image ? image.name : image.path;
 }
 
 /**

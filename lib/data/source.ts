@@ -84,28 +84,44 @@ export interface SourceDefinition<Options extends z.ZodObject> extends Omit<Sour
  * @throws RangeError for a name or a list of tasks that cannot be registered
  */
 export function defineSource<Options extends z.ZodObject>(definition: SourceDefinition<Options>): Source {
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(definition.name)) {
-    throw new RangeError(`a source's name is kebab-case, found ${definition.name}`);
-  }
-  if (definition.tasks.length === 0) throw new RangeError(`source ${definition.name} has no task`);
+  checkSourceName(definition);
   return {
     ...definition,
     open: async (options) => {
-      const own = Object.fromEntries(Object.entries(options).filter(([key]) => key in definition.options.shape));
-      const parsed = definition.options.safeParse(own);
-      if (!parsed.success) throw badOptions(definition.name, parsed.error.issues);
-      const wanted = options.task ?? definition.tasks[0];
-      const task = definition.tasks.find((name) => name === wanted);
-      if (task === undefined) {
-        throw badOptions(definition.name, [
-          { path: ['task'], message: `${wanted} is none of ${definition.tasks.join(', ')}` },
-        ]);
-      }
-      const opened = await definition.open({ ...parsed.data, root: options.root, task });
+      const { values, task } = checkSourceOptions(definition, options);
+      const opened = await definition.open({ ...values, root: options.root, task });
       if (opened.length > 0) return opened;
       throw emptySource(definition.name, { where: options.root, found: 'no usable sample', notes: opened.notes });
     },
   };
+}
+
+/** @throws RangeError for a name or a list of tasks that cannot be registered */
+export function checkSourceName({ name, tasks }: { name: string; tasks: readonly Task[] }): void {
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*\+?$/.test(name)) throw new RangeError(`a source's name is kebab-case, found ${name}`);
+  if (tasks.length === 0) throw new RangeError(`source ${name} has no task`);
+}
+
+/**
+ * The source's own options, with defaults, and the task.
+ * @param given root, task and options; keys of others are ignored
+ * @throws TristageError E_SOURCE_OPTIONS
+ */
+export function checkSourceOptions<Options extends z.ZodObject>(
+  definition: { name: string; tasks: readonly Task[]; options: Options },
+  given: { task?: string | undefined } & Record<string, unknown>,
+): { values: z.output<Options>; task: Task } {
+  const own = Object.fromEntries(Object.entries(given).filter(([key]) => key in definition.options.shape));
+  const parsed = definition.options.safeParse(own);
+  if (!parsed.success) throw badOptions(definition.name, parsed.error.issues);
+  const wanted = given.task ?? definition.tasks[0];
+  const task = definition.tasks.find((name) => name === wanted);
+  if (task === undefined) {
+    throw badOptions(definition.name, [
+      { path: ['task'], message: `${wanted} is none of ${definition.tasks.join(', ')}` },
+    ]);
+  }
+  return { values: parsed.data, task };
 }
 
 /** The error of a source that has nothing to give; raised when it is opened, before the first step. */

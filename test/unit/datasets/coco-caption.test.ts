@@ -72,7 +72,7 @@ test('rows without their image are counted and named', async () => {
   const root = await folderOf({ 'captions_train2017.json': official, 'train2017/000000000001.jpg': 'x' });
   const source = await cocoCaption.open({ root });
   assert.equal(source.length, 2);
-  assert.deepEqual(source.notes, ['1 of 3 captions left out because their image is missing: 000000000002.jpg']);
+  assert.deepEqual(source.notes, ['1 row left out, missing image: 000000000002.jpg']);
 });
 
 test('a source without any image is an error when it is opened', async () => {
@@ -131,8 +131,6 @@ test('lists for evaluation and Karpathy’s own file give each sentence', async 
 
 test('files of another shape are errors that name file and row', async () => {
   const wrong: unknown[] = [
-    'not json',
-    'null',
     {},
     [1],
     [{ caption: 3, image: 'train/a.jpg' }],
@@ -144,6 +142,10 @@ test('files of another shape are errors that name file and row', async () => {
       code: 'E_SOURCE',
       where: join(root, 'captions_train2017.json'),
     });
+  }
+  for (const content of ['not json', 'null', '{"annotations": [{"image_id": 1, "caption": "x"}']) {
+    const root = await folderOf({ 'captions_train2017.json': content, 'train2017/000000000001.jpg': 'x' });
+    await assert.rejects(cocoCaption.open({ root }), { code: 'E_JSON', where: join(root, 'captions_train2017.json') });
   }
 });
 

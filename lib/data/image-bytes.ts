@@ -1,0 +1,71 @@
+/** The bytes of an encoded image and what its header says, before anything is decoded. */
+
+import { open, readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { TristageError } from '../core/errors.ts';
+import { type EncodedImage, type FileRange, nameOfImage } from './sample.ts';
+
+/** A member beyond this is no image. */
+const MAX_RANGE_BYTES = 1 << 30;
+
+/** @throws TristageError E_IMAGE naming the file when it cannot be read */
+export async function bytesOfImage(image: EncodedImage): Promise<Uint8Array> {
+  if ('bytes' in image) return image.bytes;
+  try {
+    return 'offset' in image ? await readRange(image) : await readFile(image.path);
+  } catch (cause) {
+    const found = (cause as NodeJS.ErrnoException).code ?? (cause instanceof Error ? cause.message : String(cause));
+    throw badImage(nameOfImage(image), found, 'a readable file', cause);
+  }
+}
+
+async function readRange({ path, offset, size }: FileRange): Promise<Uint8Array> {
+  if (!(Number.isSafeInteger(offset) && offset >= 0 && size >= 0 && size <= MAX_RANGE_BYTES)) {
+    throw new Error(`${size} bytes at ${offset}`);
+  }
+  const handle = await open(path, 'r');
+  try {
+    const bytes = new Uint8Array(size);
+    let done = 0;
+    while (done < size) {
+      const { bytesRead } = await handle.read(bytes, done, size - done, offset + done);
+      if (bytesRead === 0) throw new Error(`the file ends ${size - done} bytes too early`);
+      done += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Width and height as decoding gives them; only the header is read.
+ * @throws TristageError E_IMAGE for a missing file or one that no decoder knows
+ */
+export async function readImageSize(image: EncodedImage): Promise<{ width: number; height: number }> {
+  const whole = 'path' in image && !('offset' in image);
+  const input = whole ? image.path : await bytesOfImage(image);
+  try {
+    const { width, height } = await sharp(input, { failOn: 'none', autoOrient: false }).metadata();
+    return { width, height };
+  } catch (cause) {
+    // A file that is not there is said to be so, by name.
+    if (whole) await bytesOfImage(image);
+    const found = cause instanceof Error ? (cause.message.split('\n')[0] as string) : String(cause);
+    throw badImage(nameOfImage(image), found, 'an image of a known kind', cause);
+  }
+}
+
+/** The error of an image that cannot be used. */
+export function badImage(name: string, found: string, expected: string, cause?: unknown): TristageError {
+  return new TristageError({
+    kind: 'data',
+    code: 'E_IMAGE',
+    message: 'an image cannot be read',
+    where: name,
+    found,
+    expected,
+    fix: 'fetch the file again or remove it from the data set',
+    cause,
+  });
+}

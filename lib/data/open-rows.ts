@@ -1,0 +1,122 @@
+/** Samples from rows, wherever the rows are kept. */
+
+import { createHash, type Hash } from 'node:crypto';
+import { isAbsolute, join, relative, sep } from 'node:path';
+import { sha256 } from '../core/hash.ts';
+import { readImageSize } from './image-bytes.ts';
+import type { KnownRow, RowImage, RowPlan, SourceRow } from './row-source.ts';
+import type { EncodedImage, Sample } from './sample.ts';
+import type { OpenSource } from './source.ts';
+
+/** Rows at any place. */
+export interface RowStore {
+  readonly length: number;
+  /** See {@link createRowHash}. */
+  readonly hash: string;
+  readonly notes: readonly string[];
+  /** @throws RangeError outside, TristageError of kind `data` when the row cannot be read */
+  row(index: number): Promise<SourceRow<unknown>>;
+}
+
+/** Image objects that are remembered, so that samples of one image that are asked for together share one. */
+const SHARED_IMAGES = 1024;
+
+/** The source over a store of its rows. */
+export function openRows(plan: RowPlan, store: RowStore): OpenSource {
+  const imageOf = sharedImages(plan.root);
+  const { texts } = plan;
+  return {
+    name: plan.name,
+    length: store.length,
+    fingerprint: sha256(JSON.stringify([store.hash, plan.sampleKey])),
+    notes: store.notes,
+    ...(plan.samplesPerImage > 1 ? { samplesPerImage: plan.samplesPerImage } : {}),
+    ...(texts === undefined ? {} : { texts: () => texts() }),
+    get: async (index, pick) => {
+      const row = await store.row(index);
+      const image = row.image === undefined ? undefined : imageOf(row.image);
+      return sampleOfRow(plan, { row: await knownRow(plan, row, image), image, pick });
+    },
+  };
+}
+
+/** A row with the size of its image, read from the header where it is wanted and not known. */
+async function knownRow(
+  plan: RowPlan,
+  row: SourceRow<unknown>,
+  image: EncodedImage | undefined,
+): Promise<KnownRow<unknown>> {
+  const { id, record, image: place } = row;
+  if (place?.width !== undefined && place.height !== undefined) {
+    return { id, record, width: place.width, height: place.height };
+  }
+  return plan.sizes && image !== undefined ? { id, record, ...(await readImageSize(image)) } : { id, record };
+}
+
+/** The sample of a row. */
+export function sampleOfRow(
+  plan: RowPlan,
+  {
+    row,
+    image,
+    pick,
+  }: { row: KnownRow<unknown>; image: EncodedImage | undefined; pick: Parameters<RowPlan['sample']>[1] },
+): Sample {
+  return {
+    id: row.id,
+    source: plan.name,
+    task: plan.task,
+    ...(image === undefined ? {} : { image }),
+    ...plan.sample(row, pick),
+  };
+}
+
+/** Where the image of a row is. */
+export function imageOfRow(image: RowImage, root: string): EncodedImage {
+  const at = (path: string): string => (isAbsolute(path) ? path : join(root, path));
+  if ('file' in image) return { path: at(image.file) };
+  const path = at(image.shard);
+  return { path, offset: image.offset, size: image.size, name: join(path, image.name) };
+}
+
+function sharedImages(root: string): (image: RowImage) => EncodedImage {
+  const known = new Map<string, EncodedImage>();
+  return (image) => {
+    const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
+    const shared = known.get(key) ?? imageOfRow(image, root);
+    known.delete(key);
+    known.set(key, shared);
+    if (known.size > SHARED_IMAGES) known.delete(known.keys().next().value as string);
+    return shared;
+  };
+}
+
+/** Digests rows in order; equal for equal rows wherever the root lies. */
+export interface RowHash {
+  add(row: SourceRow<unknown>): void;
+  /** Of the rows so far. */
+  digest(): string;
+}
+
+/** @param root of the source: paths below it count from there */
+export function createRowHash(root: string): RowHash {
+  const hash: Hash = createHash('sha256');
+  return {
+    add: ({ id, image, record }) => {
+      hash.update(`${JSON.stringify([id, image === undefined ? null : placeOf(image, root), record])}\n`);
+    },
+    digest: () => hash.copy().digest('hex'),
+  };
+}
+
+function placeOf(image: RowImage, root: string): unknown[] {
+  return 'file' in image
+    ? [belowRoot(image.file, root)]
+    : [belowRoot(image.shard, root), image.offset, image.size, image.name];
+}
+
+/** A path relative to the root; a place elsewhere counts by its last part. */
+export function belowRoot(path: string, root: string): string {
+  const own = (isAbsolute(path) ? relative(root, path) : path).split(sep).join('/');
+  return own.startsWith('../') || isAbsolute(own) ? own.slice(own.lastIndexOf('/') + 1) : own;
+}

@@ -1,0 +1,33 @@
+/** Rows held in memory: for sources that are opened directly, without an index. */
+
+import { createRowHash, openRows } from './open-rows.ts';
+import { createRejections, rejectionNotes } from './rejections.ts';
+import type { RowPlan, SourceRow } from './row-source.ts';
+import { emptySource, type OpenSource } from './source.ts';
+
+/**
+ * Reads all rows. What the files of images hold is not looked at; preparing an index does that.
+ * @throws TristageError E_SOURCE when no row is usable, and whatever the source raises
+ */
+export async function openInMemory(plan: RowPlan): Promise<OpenSource> {
+  await plan.inputs();
+  const rejections = createRejections();
+  const hash = createRowHash(plan.root);
+  const rows: SourceRow<unknown>[] = [];
+  for await (const row of plan.rows(rejections)) {
+    rows.push(row);
+    hash.add(row);
+  }
+  const notes = rejectionNotes(rejections.list());
+  if (rows.length === 0) throw emptySource(plan.name, { where: plan.root, found: 'no usable row', notes });
+  return openRows(plan, {
+    length: rows.length,
+    hash: hash.digest(),
+    notes,
+    row: async (index) => {
+      const row = rows[index];
+      if (row === undefined) throw new RangeError(`${plan.name} has no row ${index}`);
+      return row;
+    },
+  });
+}

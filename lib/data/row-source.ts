@@ -1,0 +1,182 @@
+/**
+ * Sources over published files, written as rows: what the annotation files say, one small record for each sample. Rows are read once,
+ * in order; samples are then made from any row at any time.
+ */
+
+import { z } from 'zod';
+import { openInMemory } from './row-memory.ts';
+import type { Sample } from './sample.ts';
+import { checkSourceName, checkSourceOptions, type Source, type SourceKind, type SourceRoot } from './source.ts';
+import type { Pick as Draw, Task } from './task.ts';
+
+/** The image of a row: a file below the root (or anywhere, by an absolute path), or a member of a plain tar. */
+export type RowImage = RowFile | RowMember;
+
+export interface RowFile {
+  file: string;
+  width?: number;
+  height?: number;
+}
+
+export interface RowMember {
+  /** The tar, relative to root or absolute. */
+  shard: string;
+  /** First byte of the member's content. */
+  offset: number;
+  size: number;
+  name: string;
+  width?: number;
+  height?: number;
+}
+
+/** What the annotations say of one sample. */
+export interface SourceRow<Row> {
+  /** Unique within the source. */
+  id: string;
+  image?: RowImage;
+  /** A small plain JSON value. */
+  record: Row;
+}
+
+/** What `rows` reports beside the rows that it gives. */
+export interface RowScan {
+  /**
+   * Counts what cannot be used.
+   * @param reason one of few short phrases, such as `missing image`
+   * @param where the row and what is wrong, for people
+   */
+  reject(reason: string, where: string): void;
+  signal?: AbortSignal;
+}
+
+/** A row as `sample` gets it; the sizes are those of the image, where `sizes` asks for them or the annotations give them. */
+export interface KnownRow<Row> {
+  id: string;
+  record: Row;
+  width?: number;
+  height?: number;
+}
+
+/** What a sample is beside its identity and image. */
+export type RowSample = Pick<Sample, 'turns'> & Partial<Pick<Sample, 'task' | 'boxes' | 'truth'>>;
+
+/** A source as its author writes it. */
+export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
+  name: string;
+  /** One sentence for people. */
+  summary: string;
+  kind: SourceKind;
+  tasks: readonly Task[];
+  /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */
+  options: Options;
+  /**
+   * Options that decide which rows there are, `task` among them where it does; a change of any other keeps the index. Default: all
+   * of the source's own options.
+   */
+  indexOptions?: readonly (Extract<keyof z.output<Options>, string> | 'task')[];
+  /** Raise it when `rows` gives other rows for the same files; default 1. */
+  revision?: number;
+  /** Rows that share an image stand in runs of this many; see `OpenSource.samplesPerImage`. */
+  samplesPerImage?: number;
+  /** True where `sample` needs width and height and the annotations do not give them: they are read from the image's header. */
+  sizes?: boolean;
+  /**
+   * The annotation files (absolute paths) that decide the rows; their contents are part of the fingerprint. Tars with images belong
+   * here where rows are read from them.
+   * @throws TristageError of kind `data`, such as `emptySource`, where they are missing
+   */
+  inputs(options: SourceRoot & z.output<Options>): Promise<readonly string[]>;
+  /** Every usable row in an order that is always the same; streams, so that memory does not grow with the files. */
+  rows(options: SourceRoot & z.output<Options>, scan: RowScan): AsyncIterable<SourceRow<Row>>;
+  /**
+   * What is trained on.
+   * @throws TristageError E_SAMPLE (`badSample`) for a row that cannot be used
+   */
+  sample(row: KnownRow<Row>, context: SampleContext<Options>): RowSample;
+  /** As `OpenSource.texts`. */
+  texts?(options: SourceRoot & z.output<Options>): Iterable<string>;
+}
+
+export interface SampleContext<Options extends z.ZodObject> {
+  options: z.output<Options>;
+  task: Task;
+  /** Draws wordings. */
+  pick: Draw;
+}
+
+/** Rows with checked options bound to them: what an index is made of and samples come from. */
+export interface RowPlan {
+  readonly name: string;
+  readonly root: string;
+  readonly task: Task;
+  readonly samplesPerImage: number;
+  readonly sizes: boolean;
+  /** Decides, with the inputs, which rows there are. */
+  readonly indexKey: unknown;
+  /** Decides, with the rows, what the samples are. Paths are not in it. */
+  readonly sampleKey: unknown;
+  inputs(): Promise<readonly string[]>;
+  rows(scan: RowScan): AsyncIterable<SourceRow<unknown>>;
+  sample(row: KnownRow<unknown>, pick: Draw): RowSample;
+  texts?(): Iterable<string>;
+}
+
+/** A source whose rows can be indexed. */
+export interface RowSource extends Source {
+  /**
+   * The rows with these options, nothing read yet.
+   * @throws TristageError E_SOURCE_OPTIONS
+   */
+  plan(options: SourceRequest): RowPlan;
+}
+
+/** As `Source.open` takes it. */
+export type SourceRequest = Parameters<Source['open']>[0];
+
+/** True for a source that {@link defineRowSource} made. */
+export function isRowSource(source: Source): source is RowSource {
+  return 'plan' in source;
+}
+
+/**
+ * Declares a source over published files. Opened directly its rows are held in memory; commands index them on disk first.
+ * @throws RangeError for a name or a list of tasks that cannot be registered
+ */
+export function defineRowSource<Options extends z.ZodObject, Row>(
+  definition: RowSourceDefinition<Options, Row>,
+): RowSource {
+  checkSourceName(definition);
+  const { name, summary, kind, tasks, options } = definition;
+  const plan = (request: SourceRequest): RowPlan => planOf(definition, request);
+  return { name, summary, kind, tasks, options, plan, open: (request) => openInMemory(plan(request)) };
+}
+
+function planOf<Options extends z.ZodObject, Row>(
+  definition: RowSourceDefinition<Options, Row>,
+  request: SourceRequest,
+): RowPlan {
+  const { values, task } = checkSourceOptions(definition, request);
+  const all: SourceRoot & z.output<Options> = { ...values, root: request.root, task };
+  const { name, revision = 1, indexOptions = Object.keys(definition.options.shape), texts } = definition;
+  const named = (keys: readonly string[]): [string, unknown][] =>
+    keys.map((key) => [key, all[key as keyof typeof all]]);
+  const wording = Object.keys(definition.options.shape).filter((key) => !isPath(definition.options.shape[key]));
+  return {
+    name,
+    root: request.root,
+    task,
+    samplesPerImage: definition.samplesPerImage ?? 1,
+    sizes: definition.sizes ?? false,
+    indexKey: [name, revision, named([...indexOptions].sort())],
+    sampleKey: [name, named([...wording.sort(), 'task'])],
+    inputs: () => definition.inputs(all),
+    rows: (scan) => definition.rows(all, scan),
+    sample: (row, pick) => definition.sample(row as KnownRow<Row>, { options: values, task, pick }),
+    ...(texts === undefined ? {} : { texts: () => texts(all) }),
+  };
+}
+
+/** A place on a disk says nothing of what is there. */
+function isPath(field: unknown): boolean {
+  return field instanceof z.ZodType && z.globalRegistry.get(field)?.['path'] === true;
+}
