@@ -46,7 +46,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lib/train': { own: ['lib/core', 'lib/engine', 'lib/model'], types: ['lib/data', 'lib/formats'] },
   'lib/checkpoint': { own: ['lib/core', 'lib/formats', 'lib/engine'], types: ['lib/model', 'lib/train'] },
   'lib/eval': { own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'] },
-  'lib/export': { own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'] },
+  'lib/export': {
+    own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'],
+    packages: ['zod'],
+  },
   'lib/report': { own: ['lib/core'], packages: ['fontkitten', 'sharp'] },
   'lib/run': { own: LIB },
   'lib/index.ts': { own: LIB },
