@@ -69,11 +69,10 @@ export async function evaluateModel(request: EvaluateModelRequest): Promise<Scor
 export type Control = 'chance' | 'shuffled' | 'untrained';
 const CONTROLS: readonly Control[] = ['chance', 'shuffled', 'untrained'];
 
-export interface EvaluateRunRequest {
+/** What is evaluated, and how. */
+export interface EvaluateSettings {
   /** Run folder, or one of its checkpoints. */
   checkpoint: string;
-  registry: Registry;
-  logger: Logger;
   /** A run file whose `eval` is used in place of the run's own. */
   file?: string | undefined;
   /** `a.b=c` arguments, laid over that file, or over the run's configuration. */
@@ -88,6 +87,11 @@ export interface EvaluateRunRequest {
   /** Default: as the configuration says. */
   engine?: EngineName | undefined;
   device?: DeviceChoice | undefined;
+}
+
+export interface EvaluateRunRequest extends EvaluateSettings {
+  registry: Registry;
+  logger: Logger;
 }
 
 /** Where an evaluation lies and what it found. */
