@@ -1,15 +1,17 @@
 /** Where COCO's images lie: one folder or several, in the naming of 2014 or of 2017. The ids are the same in both. */
 
-import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
+import { type ImageFolders, openImageFolders } from './image-folders.ts';
 
-/** Folders that are looked through below the root when none are named; the root itself comes last. */
-const USUAL_FOLDERS = ['train2017', 'val2017', 'train2014', 'val2014', 'test2015', 'images', '.'] as const;
+/** Folders that are looked through when none are named, below the root, then below a folder `coco` beside it; the root itself comes last. */
+const USUAL_FOLDERS = ['train2017', 'val2017', 'train2014', 'val2014', 'test2015', 'images'] as const;
+
+/** For the description of an option. */
+export const USUAL_COCO_FOLDERS =
+  'train2017, val2017, train2014, val2014, test2015, images below root, the same below ../coco, root itself';
 
 /** Finds the file of an image. */
-export interface CocoImages {
-  /** Folders that exist, with the number of files in each. */
-  readonly folders: readonly { path: string; files: number }[];
+export interface CocoImages extends Pick<ImageFolders, 'folders'> {
   /**
    * @param fileName as the annotations write it; folders in it are ignored
    * @param id COCO's image id, for other spellings of the name
@@ -21,31 +23,27 @@ export interface CocoImages {
 /**
  * Lists the image folders once.
  * @param root folder of the data set
- * @param folders relative to the root; default: the usual names
+ * @param folders relative to the root, or absolute; default: the usual names
  */
 export async function openCocoImages(root: string, folders?: readonly string[]): Promise<CocoImages> {
-  const found: { path: string; files: number }[] = [];
-  const paths = new Map<string, string>();
-  for (const folder of folders ?? USUAL_FOLDERS) {
-    const path = join(root, folder);
-    const names = await readdir(path).catch(() => undefined);
-    if (names === undefined) continue;
-    const images = names.filter((name) => /\.(jpe?g|png)$/i.test(name));
-    if (images.length > 0) found.push({ path, files: images.length });
-    for (const name of images) if (!paths.has(name)) paths.set(name, join(path, name));
-  }
-  return {
-    folders: found,
-    find(fileName, id) {
-      const names = fileName === undefined ? [] : [basename(fileName)];
-      if (id !== undefined) names.push(...spellings(id));
-      for (const name of names) {
-        const path = paths.get(name);
-        if (path !== undefined) return path;
-      }
-      return undefined;
-    },
-  };
+  const files = await openCocoFolders(root, folders);
+  return { folders: files.folders, find: (fileName, id) => files.find(cocoNames(fileName, id)) };
+}
+
+/** The image folders themselves; parameters as `openCocoImages`. */
+export function openCocoFolders(root: string, folders?: readonly string[]): Promise<ImageFolders> {
+  const beside = ['../coco', '../../coco'].flatMap((base) => USUAL_FOLDERS.map((folder) => `${base}/${folder}`));
+  return openImageFolders(root, folders ?? [...USUAL_FOLDERS, ...beside, '.']);
+}
+
+/**
+ * The names that the file of a COCO image may have.
+ * @param fileName as the annotations write it, first
+ * @param id COCO's image id
+ */
+export function cocoNames(fileName: string | undefined, id: number | undefined): string[] {
+  const names = fileName === undefined ? [] : [basename(fileName)];
+  return id === undefined ? names : [...names, ...spellings(id)];
 }
 
 /** File names of an image id: 2017, then 2014. */

@@ -63,6 +63,8 @@ export type RowSample = Pick<Sample, 'turns'> & Partial<Pick<Sample, 'task' | 'b
 /** A source as its author writes it. */
 export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
   name: string;
+  /** As `Source.aliases`. */
+  aliases?: NonNullable<Source['aliases']>;
   /** One sentence for people. */
   summary: string;
   kind: SourceKind;
@@ -146,9 +148,9 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
   definition: RowSourceDefinition<Options, Row>,
 ): RowSource {
   checkSourceName(definition);
-  const { name, summary, kind, tasks, options } = definition;
+  const { name, aliases = {}, summary, kind, tasks, options } = definition;
   const plan = (request: SourceRequest): RowPlan => planOf(definition, request);
-  return { name, summary, kind, tasks, options, plan, open: (request) => openInMemory(plan(request)) };
+  return { name, aliases, summary, kind, tasks, options, plan, open: (request) => openInMemory(plan(request)) };
 }
 
 function planOf<Options extends z.ZodObject, Row>(
