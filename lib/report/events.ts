@@ -42,6 +42,8 @@ export interface StepEvent {
   dataWait: number;
   /** Wall time of the step. */
   seconds: number;
+  /** Main memory that the process held after the step; absent in files of earlier versions. */
+  residentBytes?: number;
 }
 
 /** A vision tower measured on images that it is not trained on. */

@@ -85,6 +85,7 @@ function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
     ...rest,
     samplesPerSecond: samplesOf(record, globalBatch) / record.seconds,
     dataWait: waitSeconds / record.seconds,
+    residentBytes: process.memoryUsage.rss(),
   };
 }
 

@@ -1,0 +1,135 @@
+/** Charts over steps. */
+
+import * as Plot from '@observablehq/plot';
+import { type ChartRequest, drawChart, type Look } from './chart.ts';
+import { short } from './format.ts';
+import { type Html, plainText } from './markup.ts';
+import { type Point, type Segment, type Stretch, smoothed, thinned } from './series.ts';
+
+export interface Line {
+  readonly name: string;
+  readonly look: Look;
+  readonly segments: readonly Segment[];
+  /** Also shows the single steps behind the smoothed line. */
+  readonly raw?: boolean;
+}
+
+export interface LineChartRequest extends Pick<ChartRequest, 'description'> {
+  lines: readonly Line[];
+  /** Runs of a chain, whose borders are shown. */
+  stretches: readonly Stretch[];
+  size: 'wide' | 'small';
+  /** Decades instead of equal steps; only for numbers above 0. */
+  log?: boolean;
+  /** Begins at 0. */
+  zero?: boolean;
+  /** Share of a segment that its line is smoothed over. */
+  smooth?: number;
+  format?: (value: number) => string;
+}
+
+const SIZES = { wide: { width: 540, height: 300 }, small: { width: 340, height: 200 } } as const;
+/** Points of one segment: more than a chart this wide can show apart. */
+const MOST_POINTS = 240;
+/** Places of a segment that tell their value when pointed at. */
+const TOLD_POINTS = 24;
+/** Share of a segment within one window: wide enough to see a trend, narrow enough to see a jump. */
+const SMOOTH = 0.05;
+
+interface Placed extends Point {
+  readonly segment: number;
+}
+
+/** Lines over the steps of one or several runs. */
+export function lineChart(request: LineChartRequest): Html {
+  const { lines, stretches, size, log = false, zero = false, smooth = SMOOTH, format = short } = request;
+  const marks = lines.flatMap((line) => lineMarks(line, { smooth, format }));
+  return drawChart({
+    description: request.description,
+    ...SIZES[size],
+    options: {
+      marginTop: stretches.length > 1 ? 28 : 14,
+      marginRight: 14,
+      marginBottom: 32,
+      marginLeft: 48,
+      x: { label: null, ticks: size === 'wide' ? 6 : 4, tickFormat: (value: number) => short(value), nice: false },
+      y: {
+        label: null,
+        grid: true,
+        ticks: log ? 4 : 5,
+        tickSize: 0,
+        ...(zero ? { zero } : {}),
+        ...(log ? { type: 'log' as const } : { nice: true }),
+        tickFormat: log ? decadeFormat(lines) : format,
+      },
+      marks: [...borders(stretches, size), ...marks],
+    },
+  });
+}
+
+/** Labels at 1, 2 and 5 of each decade; at every tick of a span below two decades they would overlap. */
+function decadeFormat(lines: readonly Line[]): (value: number) => string {
+  const values = lines.flatMap(({ segments }) => segments.flatMap((segment) => segment.map(({ y }) => y)));
+  const wide =
+    values.reduce((a, b) => Math.max(a, b), 0) / values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY) >
+    300;
+  return (value) => {
+    const lead = Number(value.toExponential().split('e')[0]);
+    return (wide ? lead === 1 : [1, 2, 5].includes(Math.round(lead))) ? short(value) : '';
+  };
+}
+
+/** Where one run ends and the next begins, each with its name above. */
+function borders(stretches: readonly Stretch[], size: 'wide' | 'small'): Plot.Markish[] {
+  if (stretches.length < 2) return [];
+  const all = stretches.reduce((sum, { steps }) => sum + steps, 0);
+  const shown = size === 'wide' ? stretches : stretches.filter(({ steps }) => steps > 0.08 * all);
+  return [
+    Plot.ruleX(
+      stretches.slice(1).map(({ offset }) => offset),
+      { stroke: 'currentColor', strokeOpacity: 0.45, strokeDasharray: '3 3' },
+    ),
+    Plot.text(shown, {
+      x: ({ offset, steps }: Stretch) => offset + steps / 2,
+      text: ({ name }: Stretch) => plainText(name),
+      frameAnchor: 'top',
+      dy: -20,
+      fill: 'var(--muted)',
+      lineWidth: 12,
+      textOverflow: 'ellipsis',
+    }),
+  ];
+}
+
+function lineMarks(
+  { name, look, segments, raw = false }: Line,
+  { smooth, format }: { smooth: number; format: (value: number) => string },
+): Plot.Markish[] {
+  const single = placed(segments.map((segment) => thinned(segment, MOST_POINTS)));
+  const even = segments.map((segment) => thinned(smoothed(segment, smooth), MOST_POINTS));
+  const told = placed(even.map((segment) => spread(segment, TOLD_POINTS)));
+  const channels = { x: 'x', y: 'y', z: 'segment' } as const;
+  const title = ({ x, y }: Placed) => plainText(`${name}, step ${short(x)}: ${format(y)}`);
+  return [
+    ...(raw ? [Plot.line(single, { ...channels, stroke: look.colour, strokeOpacity: 0.3, strokeWidth: 1 })] : []),
+    Plot.line(placed(even), {
+      ...channels,
+      stroke: look.colour,
+      strokeWidth: 2,
+      strokeDasharray: look.dash,
+    }),
+    // Invisible until pointed at; the only way to read a value off a page without scripts.
+    Plot.dot(told, { x: 'x', y: 'y', r: 5, fill: look.colour, fillOpacity: 0, className: 'told', title }),
+  ];
+}
+
+function placed(segments: readonly Segment[]): Placed[] {
+  return segments.flatMap((points, segment) => points.map((point) => ({ ...point, segment })));
+}
+
+/** Some of the points, first and last among them. */
+function spread(segment: Segment, most: number): Point[] {
+  if (segment.length <= most) return [...segment];
+  const step = (segment.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, place) => segment[Math.round(place * step)] as Point);
+}
