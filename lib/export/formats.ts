@@ -2,6 +2,8 @@
 
 import type { ExportFormat } from './format.ts';
 import { merged } from './merged.ts';
+import { minigptv2 } from './minigptv2.ts';
 import { peft } from './peft.ts';
+import { tfjs } from './tfjs.ts';
 
-export const EXPORT_FORMATS: readonly ExportFormat[] = [peft, merged];
+export const EXPORT_FORMATS: readonly ExportFormat[] = [peft, merged, minigptv2, tfjs];

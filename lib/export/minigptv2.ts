@@ -25,7 +25,7 @@ const TOLERANCE = 1e-5;
 
 const SPELLINGS = { plain: 'minigptv2', default: 'minigptv2-default' } as const satisfies Record<string, Spelling>;
 
-export const minigptv2Format: ExportFormat = {
+export const minigptv2: ExportFormat = {
   name: 'minigptv2',
   summary: 'the .pth of MiniGPT-v2: adapters and projector under its names',
   takes: ['loraKeys'],
