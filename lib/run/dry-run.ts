@@ -10,6 +10,7 @@ import { type Registry, type ResolvedRun, sourceOf, stageOf } from './config.ts'
 import { type OpenData, openData, openLoader } from './data.ts';
 import { type DataFaults, dataFaults } from './data-faults.ts';
 import { modelConfigOf, weightsParts } from './model-config.ts';
+import { checkParent, openParent } from './parent.ts';
 import { planOf } from './plan.ts';
 import { openRuns } from './plugins.ts';
 import { openVisionData } from './vision-data.ts';
@@ -62,7 +63,7 @@ export async function dryRunAll({ files, set, registry, logger }: DryRunRequest)
 async function dryRun(run: ResolvedRun, logger: Logger): Promise<DryRun> {
   const { registry } = run;
   if (stageOf(run.config, registry).objective === 'patches') return dryVision(run);
-  const data = await openData(run.config, registry, await piecesOf(run.config));
+  const data = await openData(run.config, registry, await piecesOf(run));
   for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
   const { config } = data;
   const plan = planOf(config, data, registry);
@@ -85,9 +86,11 @@ async function dryVision(run: ResolvedRun): Promise<DryRun> {
 }
 
 /** Pieces of the run that this one starts from, where that has been trained. */
-async function piecesOf(config: RunConfig): Promise<readonly number[] | undefined> {
+async function piecesOf({ config, registry }: ResolvedRun): Promise<readonly number[] | undefined> {
   if (config.init === undefined || !existsSync(config.init.from)) return undefined;
-  return inheritedPieces(config, undefined);
+  const parent = await openParent(config.init.from, { registry });
+  checkParent(config, parent);
+  return inheritedPieces(config, { parent });
 }
 
 async function batchOf(config: RunConfig, data: OpenData): Promise<NonNullable<DryRun['firstBatch']>> {

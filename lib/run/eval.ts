@@ -12,9 +12,10 @@ import { type Evaluation, openEvaluation } from './eval-data.ts';
 import { checkEvalFolder, type EvalReport, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
+import { openParent } from './parent.ts';
 import { openRuns } from './plugins.ts';
 import { tokenizerOf } from './vocabulary.ts';
-import { assembleModel, modelFileOf } from './weights.ts';
+import { assembleModel, type StartWeights } from './weights.ts';
 
 /** Figures of a model, and the answers behind them in the order of the questions. */
 export interface Scored {
@@ -165,9 +166,9 @@ async function evaluateWeights({ run, evaluation, logger, control }: Questioning
 /** The weights that the run began with; nothing where the run that it started from is gone. */
 async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<Scored | undefined> {
   const from = run.config.init?.from;
-  let init: string | undefined;
+  let init: StartWeights | undefined;
   try {
-    init = from === undefined ? undefined : await modelFileOf(from);
+    init = from === undefined ? undefined : (await openParent(from, { registry: run.registry })).weights;
   } catch (error) {
     logger.warn(`the start of this run is not asked: ${from} cannot be read (${(error as Error).message})`);
     return undefined;
@@ -180,7 +181,7 @@ async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<
   }
 }
 
-async function modelOf({ config }: OpenedRun, from: { checkpoint?: string; init?: string | undefined }) {
+async function modelOf({ config }: OpenedRun, from: { checkpoint?: string; init?: StartWeights | undefined }) {
   const { model } = await assembleModel({
     config: modelConfigOf(config),
     weights: config.model.weights,

@@ -15,8 +15,9 @@ import { type Registry, stageOf } from './config.ts';
 import { type DumpedPart, type DumpFacts, readDump } from './dump.ts';
 import { modelConfigOf } from './model-config.ts';
 import { readRun } from './open-run.ts';
+import { openParent } from './parent.ts';
 import { RUN_FILES } from './run-folder.ts';
-import { assembleModel, modelFileOf } from './weights.ts';
+import { assembleModel } from './weights.ts';
 
 /** A sample of the batch, put through the model again. */
 export interface ReplayedRow {
@@ -54,7 +55,10 @@ export async function replayDump(
   const engine = await openEngine({ backend, device, threads });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
   const from = facts.checkpoint === null ? undefined : join(folder, RUN_FILES.checkpoints, `step-${facts.checkpoint}`);
-  const init = from === undefined && config.init !== undefined ? await modelFileOf(config.init.from) : undefined;
+  const init =
+    from === undefined && config.init !== undefined
+      ? (await openParent(config.init.from, { registry: own })).weights
+      : undefined;
   const { model } = await assembleModel({
     config: modelConfigOf(config),
     weights: config.model.weights,

@@ -17,7 +17,7 @@ import { type AdamW, createAdamW } from '../train/adamw.ts';
 import { checkFrozen, printFrozen } from '../train/frozen.ts';
 import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
-import { checkResume, parseState, trainState } from '../train/state.ts';
+import { type Ancestor, checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { type OpenData, openData, openLoader } from './data.ts';
@@ -26,7 +26,9 @@ import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
+import { lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
+import { checkParent, openParent, type Parent } from './parent.ts';
 import { planOf } from './plan.ts';
 import type { Display } from './progress.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
@@ -36,7 +38,7 @@ import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
 import { updater } from './update.ts';
 import { inheritedPieces, vocabularyFacts } from './vocabulary.ts';
-import { type Assembled, assembleModel, modelFileOf } from './weights.ts';
+import { type Assembled, assembleModel } from './weights.ts';
 
 export interface TrainRequest {
   run: ResolvedRun;
@@ -65,6 +67,8 @@ interface Session {
   recorder: Recorder;
   examiner: Examiner;
   plan: RunPlan;
+  /** The runs behind this one, the nearest first. */
+  lineage: readonly Ancestor[];
   /** Updates already done. */
   from: number;
 }
@@ -90,7 +94,8 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
 
 async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
   const { run, folder, registry, logger } = given;
-  const data = await openData(run.config, registry, await inheritedPieces(run.config, checkpoint));
+  const parent = await parentOf(given, checkpoint);
+  const data = await openData(run.config, registry, inheritedPieces(run.config, { checkpoint, parent }));
   const { config } = data;
   const request: TrainRequest = { ...given, run: { ...run, config } };
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
@@ -106,7 +111,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   logger.info(
     `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
   );
-  const { assembled, optimizer } = await openModel(request, checkpoint);
+  const { assembled, optimizer } = await openModel(request, { checkpoint, parent });
   await createRunFolder(folder);
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
   if (data.pieces !== undefined)
@@ -127,7 +132,19 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
     tokenizer: data.tokenizer,
     model: assembled.model,
   });
-  return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, from };
+  const lineage = parent?.lineage ?? lineageOf(checkpoint);
+  return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
+}
+
+/** What a run that begins anew starts from, checked. */
+async function parentOf(
+  { run: { config }, registry }: TrainRequest,
+  checkpoint: Checkpoint | undefined,
+): Promise<Parent | undefined> {
+  if (checkpoint !== undefined || config.init === undefined) return undefined;
+  const parent = await openParent(config.init.from, { registry });
+  checkParent(config, parent);
+  return parent;
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
@@ -143,14 +160,14 @@ function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data:
 
 async function openModel(
   { run: { config }, registry }: TrainRequest,
-  checkpoint: Checkpoint | undefined,
+  { checkpoint, parent }: { checkpoint: Checkpoint | undefined; parent: Parent | undefined },
 ): Promise<{ assembled: Assembled; optimizer: AdamW }> {
   const { optimizer: settings, seed, trainable } = config.train;
   const assembled = await assembleModel({
     config: modelConfigOf(config),
     weights: config.model.weights,
     checkpoint: checkpoint?.modelFile,
-    init: checkpoint === undefined && config.init !== undefined ? await modelFileOf(config.init.from) : undefined,
+    init: parent?.weights,
     trainable: trainableIn(trainable ?? stageOf(config, registry).trains),
     seed,
   });
@@ -233,6 +250,7 @@ async function save(session: Session, step: number): Promise<void> {
       identity: identityOf(config),
       data: data.fingerprint,
       vocabulary: data.pieces,
+      lineage: session.lineage,
     }),
     keep: checkpoint.keep,
     protect,

@@ -62,7 +62,7 @@ async function load(
 async function hashed(path: string | undefined): Promise<ExternalFile[]> {
   if (path === undefined) return [];
   const { hash, bytes } = await sha256File(path);
-  return [{ path, sha256: hash, bytes }];
+  return [{ path, part: 'vision', sha256: hash, bytes }];
 }
 
 /** The plan of a run of the tower alone. */

@@ -7,7 +7,7 @@ import { TristageError } from '../core/errors.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { pruneTokenizer } from '../data/vocabulary.ts';
 import { parseState } from '../train/state.ts';
-import { checkpointOf } from './weights.ts';
+import type { Parent } from './parent.ts';
 
 /** Kept pieces of the run that a checkpoint is of; undefined where it has the whole vocabulary. */
 function piecesOf({ state, path }: Checkpoint): readonly number[] | undefined {
@@ -22,27 +22,27 @@ export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer> {
 }
 
 /**
- * The pieces that a run takes over: its own where it goes on, else those of the run that it starts from.
+ * The pieces that a run takes over: its own where it goes on, else those of what it starts from.
  * @returns undefined where there is nothing to take over
  * @throws TristageError E_VOCABULARY when one of two stages is pruned and the other is not
  */
-export async function inheritedPieces(
-  { init, model }: RunConfig,
-  checkpoint: Checkpoint | undefined,
-): Promise<readonly number[] | undefined> {
+export function inheritedPieces(
+  { model }: RunConfig,
+  { checkpoint, parent }: { checkpoint?: Checkpoint | undefined; parent?: Pick<Parent, 'pieces' | 'path'> | undefined },
+): readonly number[] | undefined {
   if (checkpoint !== undefined) return piecesOf(checkpoint);
-  if (init === undefined) return undefined;
-  const pieces = piecesOf(await checkpointOf(init.from));
-  const parent = pieces === undefined ? 'whole' : 'pruned';
-  if (parent === model.vocabulary) return pieces;
+  if (parent === undefined) return undefined;
+  const { pieces, path } = parent;
+  const theirs = pieces === undefined ? 'whole' : 'pruned';
+  if (theirs === model.vocabulary) return pieces;
   throw new TristageError({
     kind: 'config',
     code: 'E_VOCABULARY',
     message: 'the run that this one starts from has another vocabulary',
     where: 'model.vocabulary',
     found: model.vocabulary,
-    expected: `${parent}, as ${init.from} has`,
-    fix: `set model.vocabulary to ${parent}`,
+    expected: `${theirs}, as ${path} has`,
+    fix: `set model.vocabulary to ${theirs}`,
   });
 }
 

@@ -12,11 +12,13 @@ import { createMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import { modelShapes, POS_EMBED, type ShapeTable } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
 import { groupOf } from '../train/trainable.ts';
-import { weightsParts } from './model-config.ts';
+import { type WeightsPart, weightsParts } from './model-config.ts';
 
 /** A published file that a checkpoint refers to instead of holding its weights. */
 export interface ExternalFile {
   path: string;
+  /** What it was read for. */
+  part: WeightsPart['key'];
   sha256: string;
   bytes: number;
 }
@@ -26,8 +28,8 @@ export interface AssembleRequest {
   weights: RunConfig['model']['weights'];
   /** model.safetensors of the run's own checkpoint, when it goes on or is asked. */
   checkpoint?: string | undefined;
-  /** model.safetensors of the run that this one starts from. */
-  init?: string | undefined;
+  /** Weights of what the run starts from. */
+  init?: StartWeights | undefined;
   trainable: (name: string) => boolean;
   seed: number;
 }
@@ -43,7 +45,7 @@ export interface Assembled {
 interface Loaded {
   values: Map<string, HostWeight>;
   external: Set<string>;
-  files: Set<string>;
+  files: Map<string, WeightsPart['key']>;
 }
 
 /**
@@ -53,9 +55,9 @@ interface Loaded {
 export async function assembleModel(request: AssembleRequest): Promise<Assembled> {
   const { config, checkpoint, init, trainable, seed } = request;
   const shapes = modelShapes(config);
-  const loaded: Loaded = { values: new Map(), external: new Set(), files: new Set() };
-  const own = checkpoint ?? init;
-  if (own !== undefined) await loadOwn(own, shapes, loaded);
+  const loaded: Loaded = { values: new Map(), external: new Set(), files: new Map() };
+  const own = checkpoint === undefined ? init : checkpointWeights(checkpoint);
+  if (own !== undefined) for (const [name, weight] of await own.read(shapes)) loaded.values.set(name, weight);
   await loadPublished(request, loaded);
   checkComplete(request, shapes, loaded);
   const stored = new Set([...shapes.keys()].filter((name) => trainable(name) || !loaded.external.has(name)));
@@ -70,16 +72,33 @@ function takeFrom(values: Map<string, HostWeight>, name: string): HostWeight | u
   return weight;
 }
 
-function keep(loaded: Loaded, tensors: ReadonlyMap<string, HostTensor>): void {
-  for (const [name, tensor] of tensors) loaded.values.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
-}
-
+/** Whether a weight may come in the shape of another grid. */
 const isPosEmbed = (name: string, shape: readonly number[]): boolean => name === POS_EMBED && shape.length === 3;
 
-async function loadOwn(path: string, shapes: ShapeTable, loaded: Loaded): Promise<void> {
-  const optional = () => true;
-  const { tensors } = await readWeights({ path, expected: shapes, optional, acceptShape: isPosEmbed });
-  keep(loaded, tensors);
+/** Weights to start from. */
+export interface StartWeights {
+  /** What holds them, for messages. */
+  where: string;
+  /**
+   * @param shapes every weight of the model that is to be made
+   * @returns those that are there
+   */
+  read(shapes: ShapeTable): Promise<ReadonlyMap<string, HostWeight>>;
+}
+
+/** The weights in model.safetensors of a checkpoint. */
+export function checkpointWeights(path: string): StartWeights {
+  return {
+    where: path,
+    read: async (expected) => {
+      const { tensors } = await readWeights({ path, expected, optional: () => true, acceptShape: isPosEmbed });
+      return hostWeights(tensors);
+    },
+  };
+}
+
+function hostWeights(tensors: ReadonlyMap<string, HostTensor>): Map<string, HostWeight> {
+  return new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, values: toFloat32(tensor) }]));
 }
 
 async function loadPublished({ config, weights }: AssembleRequest, loaded: Loaded): Promise<void> {
@@ -96,9 +115,9 @@ async function loadPublished({ config, weights }: AssembleRequest, loaded: Loade
       acceptShape: isPosEmbed,
       vitDepth: config.vision.depth,
     });
-    keep(loaded, tensors);
+    for (const [name, weight] of hostWeights(tensors)) loaded.values.set(name, weight);
     for (const name of tensors.keys()) loaded.external.add(name);
-    for (const file of await filesOf(path)) loaded.files.add(file);
+    for (const file of await filesOf(path)) loaded.files.set(file, key);
   }
 }
 
@@ -109,18 +128,18 @@ async function filesOf(path: string): Promise<Set<string>> {
   return new Set([...opened.entries.values()].map(({ file }) => file));
 }
 
-async function hashFiles(files: ReadonlySet<string>): Promise<ExternalFile[]> {
+async function hashFiles(files: Loaded['files']): Promise<ExternalFile[]> {
   const hashed: ExternalFile[] = [];
-  for (const path of files) {
+  for (const [path, part] of files) {
     const { hash, bytes } = await sha256File(path);
-    hashed.push({ path, sha256: hash, bytes });
+    hashed.push({ path, part, sha256: hash, bytes });
   }
   return hashed;
 }
 
 /** A run that goes on lacks nothing; a run that starts from another may add adapters, which begin at random. */
 function checkComplete({ checkpoint, init }: AssembleRequest, shapes: ShapeTable, { values }: Loaded): void {
-  const own = checkpoint ?? init;
+  const own = checkpoint ?? init?.where;
   if (own === undefined) return;
   const mayBeNew = (name: string) => checkpoint === undefined && groupOf(name) === 'lora';
   const missing = [...shapes.keys()].filter((name) => !values.has(name) && !mayBeNew(name));
@@ -137,14 +156,6 @@ function missingError(where: string, names: readonly string[]): TristageError {
     expected: 'every weight of the configured model',
     fix: 'name the published files under model.weights, as the run that wrote the checkpoint did',
   });
-}
-
-/**
- * model.safetensors of a run folder's newest good checkpoint, or of a checkpoint folder.
- * @throws TristageError E_NO_CHECKPOINT, E_CHECKPOINT_DAMAGED
- */
-export async function modelFileOf(path: string): Promise<string> {
-  return (await checkpointOf(path)).modelFile;
 }
 
 /**

@@ -2,6 +2,18 @@
 
 import { TristageError } from '../core/errors.ts';
 
+/** A run that another one started from. */
+export interface Ancestor {
+  /** Name of the run. */
+  name: string;
+  stage: string;
+  step: number;
+  /** SHA-256 of the checkpoint's model.safetensors. */
+  model: string;
+  /** Names of the sources of its mixture. */
+  sources: readonly string[];
+}
+
 /** Written as state.json. Randomness needs no state: every number is a function of (seed, step, place). */
 export interface TrainState {
   format: 1;
@@ -16,6 +28,8 @@ export interface TrainState {
   data: string;
   /** Kept pieces of the tokenizer, where the vocabulary is pruned: token n of the model is the n-th of them. */
   vocabulary?: readonly number[] | undefined;
+  /** The runs behind this one, the nearest first; absent where it began anew. */
+  lineage?: readonly Ancestor[] | undefined;
 }
 
 /** Where in a run's schedule a state stands. */
@@ -26,12 +40,18 @@ export interface StateRequest {
   identity: string;
   data: string;
   vocabulary?: readonly number[] | undefined;
+  lineage?: readonly Ancestor[] | undefined;
 }
 
 /** The state after `step` updates. */
-export function trainState({ step, globalBatch, seed, identity, data, vocabulary }: StateRequest): TrainState {
+export function trainState(request: StateRequest): TrainState {
+  const { step, globalBatch, seed, identity, data, vocabulary, lineage = [] } = request;
   const state = { format: 1 as const, step, samples: step * globalBatch, seed, identity, data };
-  return vocabulary === undefined ? state : { ...state, vocabulary };
+  return {
+    ...state,
+    ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(lineage.length === 0 ? {} : { lineage }),
+  };
 }
 
 /**
@@ -54,10 +74,18 @@ export function parseState(value: unknown, where: string): TrainState {
     if (!good || (name === 'format' && found !== 1))
       throw stateError(`${where}: ${name}`, found, name === 'format' ? '1' : `a ${type}`);
   }
-  const { vocabulary = [] } = state;
+  const { vocabulary = [], lineage = [] } = state;
+  if (!(Array.isArray(lineage) && lineage.every(isAncestor)))
+    throw stateError(`${where}: lineage`, lineage, 'a list of runs with name, stage, step, model and sources');
   if (!(Array.isArray(vocabulary) && vocabulary.every((id) => Number.isSafeInteger(id) && id >= 0)))
     throw stateError(`${where}: vocabulary`, vocabulary, 'a list of token ids');
   return state as unknown as TrainState;
+}
+
+function isAncestor(value: unknown): value is Ancestor {
+  const { name, stage, step, model, sources } = (value ?? {}) as Record<string, unknown>;
+  const texts = [name, stage, model].every((text) => typeof text === 'string');
+  return texts && Number.isSafeInteger(step) && Array.isArray(sources);
 }
 
 function stateError(where: string, found: unknown, expected: string): TristageError {
