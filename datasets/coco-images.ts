@@ -3,12 +3,12 @@
 import { basename } from 'node:path';
 import { type ImageFolders, openImageFolders } from './image-folders.ts';
 
-/** Folders that are looked through when none are named, below the root, then below a folder `coco` beside it; the root itself comes last. */
+/** Folders that are looked through when none are named: below root, below a folder `coco` in root or beside it, root itself last. */
 const USUAL_FOLDERS = ['train2017', 'val2017', 'train2014', 'val2014', 'test2015', 'images'] as const;
 
 /** For the description of an option. */
 export const USUAL_COCO_FOLDERS =
-  'train2017, val2017, train2014, val2014, test2015, images below root, the same below ../coco, root itself';
+  'train2017, val2017, train2014, val2014, test2015, images below root, coco or ../coco; root itself';
 
 /** Finds the file of an image. */
 export interface CocoImages extends Pick<ImageFolders, 'folders'> {
@@ -32,7 +32,9 @@ export async function openCocoImages(root: string, folders?: readonly string[]):
 
 /** The image folders themselves; parameters as `openCocoImages`. */
 export function openCocoFolders(root: string, folders?: readonly string[]): Promise<ImageFolders> {
-  const beside = ['../coco', '../../coco'].flatMap((base) => USUAL_FOLDERS.map((folder) => `${base}/${folder}`));
+  const beside = ['coco', '../coco', '../../coco'].flatMap((base) =>
+    USUAL_FOLDERS.map((folder) => `${base}/${folder}`),
+  );
   return openImageFolders(root, folders ?? [...USUAL_FOLDERS, ...beside, '.']);
 }
 
