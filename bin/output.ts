@@ -64,7 +64,7 @@ export function printResult(value: unknown, text: string, json: boolean): void {
 }
 
 /** An error as data, for `--json`. */
-function errorData(error: unknown): Record<string, unknown> {
+export function errorData(error: unknown): Record<string, unknown> {
   if (!(error instanceof TristageError)) return { message: error instanceof Error ? error.message : String(error) };
   const { code, kind, message, where, found, expected, fix } = error;
   return { code, kind, message, where, found, expected, fix };

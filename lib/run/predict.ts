@@ -1,73 +1,107 @@
-/** `tristage predict`: asks a trained run about one image. */
+/** `tristage predict`: asks a trained run about images. */
 
-import { closest } from '../config/suggest.ts';
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { Box } from '../data/boxes.ts';
+import type { ImageSize } from '../data/boxes.ts';
 import { padRows } from '../data/collate.ts';
 import { encodePrompt } from '../data/encode.ts';
-import { loadImage } from '../data/image.ts';
-import { evaluationInstruction, isIdentified, TASKS, type Task } from '../data/task.ts';
-import { type DeviceChoice, ENGINES, type EngineName, openEngine } from '../engine/engine.ts';
+import { decodeImage, loadImage } from '../data/image.ts';
+import { asksForRotation, type ImageFiles, imageFiles } from '../data/image-files.ts';
+import type { Task } from '../data/task.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
+import { answerBoxes, inBothUnits } from '../eval/answer-boxes.ts';
 import { answerText } from '../eval/answer-text.ts';
 import { generate } from '../eval/generate.ts';
-import { boxesOfAnswer } from '../eval/parse-answer.ts';
 import { tokensPerImage } from '../model/config.ts';
 import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { Registry } from './config.ts';
 import { modelConfigOf } from './model-config.ts';
 import { openRun } from './open-run.ts';
+import type { Prediction, Unanswered } from './predict-answer.ts';
+import { drawAnswer, picturePaths } from './predict-pictures.ts';
+import {
+  type AskedQuestion,
+  type CheckedRequest,
+  checkQuestion,
+  engineOf,
+  type Instruction,
+  instructionFor,
+} from './predict-request.ts';
 import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel } from './weights.ts';
 
-export interface PredictRequest {
-  /** Run folder, or one of its checkpoints. */
-  checkpoint: string;
-  image?: string | undefined;
-  /** One of TASKS. */
-  task: string;
-  /** Empty where the task needs none. */
-  question: string;
-  maxTokens: number;
-  /** Default: as the run file says. */
-  engine?: string | undefined;
+export interface PredictRequest extends CheckedRequest {
   device?: DeviceChoice | undefined;
   registry: Registry;
   logger: Logger;
 }
 
-export interface Prediction {
-  task: Task;
-  /** What was asked, as it stands in the prompt. */
-  instruction: string;
-  /** What the model said, without special tokens. */
-  answer: string;
-  /** Boxes in the answer, fractions of the image. */
-  boxes: readonly Box[];
-  /** Whether the answer ended by itself, before maxTokens. */
-  ended: boolean;
+export interface Predictions {
+  /** Whether more than one image could have been meant: a fault of one of them then leaves the others. */
+  several: boolean;
+  /** In the order of the images. The model is read when the first one is asked for, and given back after the last. */
+  predictions: AsyncIterable<Prediction>;
 }
 
-/** Tasks that say everything in their identifier. */
-const WITHOUT_QUESTION: ReadonlySet<Task> = new Set(['caption', 'grounding']);
-
 /**
- * Answers one question by greedy generation.
- * @throws TristageError E_PREDICT for a request that cannot be answered, E_IMAGE for an unreadable photo, E_NO_CHECKPOINT and the
- *   errors of reading a run
+ * Answers one question about each image by greedy generation, several images at once, in their order. One image alone that cannot
+ * be asked about is an error; of several, it is reported in its place and the others are answered.
+ * @throws TristageError E_PREDICT, E_BOX_ARGUMENT and E_OUT for a request that cannot be answered, before anything is opened;
+ *   E_IMAGE for an unreadable photo, E_NO_CHECKPOINT and the errors of reading a run
  */
-export async function runPredict(request: PredictRequest): Promise<Prediction> {
-  const { registry, logger, maxTokens } = request;
-  const task = taskOf(request.task);
-  const instruction = instructionOf(task, request);
+export async function runPredict(request: PredictRequest): Promise<Predictions> {
+  const question = checkQuestion(request);
   const engineName = engineOf(request.engine);
-  const { config, checkpoint } = await openRun(request.checkpoint, { registry });
+  const images = await imageFiles(request.images);
+  const pictures = request.out === undefined ? new Map<string, string>() : picturePaths(request.out, images);
+  const { several } = images;
+  return { several, predictions: answers(request, { question, engineName, images, pictures }) };
+}
+
+async function* answers(
+  request: PredictRequest,
+  checked: {
+    question: AskedQuestion;
+    engineName: EngineName | undefined;
+    images: ImageFiles;
+    pictures: ReadonlyMap<string, string>;
+  },
+): AsyncGenerator<Prediction> {
+  const { question, images, pictures } = checked;
+  const { several } = images;
+  const opened = await openModel(request, checked.engineName);
+  try {
+    const asked: (string | undefined)[] = images.files.length === 0 ? [undefined] : images.files;
+    for (let first = 0; first < asked.length; first += request.batch) {
+      const group: Prepared[] = [];
+      for (const file of asked.slice(first, first + request.batch)) group.push(await prepare(file, question, opened));
+      for (const prediction of await answerGroup(group, { question, opened, request })) {
+        if ('error' in prediction && !several) throw prediction.error;
+        yield await withPicture(prediction, { pictures, several, logger: request.logger });
+      }
+    }
+  } finally {
+    disposeMiniGpt(opened.model);
+  }
+}
+
+interface OpenedModel {
+  model: MiniGpt;
+  tokenizer: Tokenizer;
+  load: (image: Parameters<typeof loadImage>[0]) => Promise<Uint8Array>;
+  logger: Logger;
+}
+
+async function openModel(
+  { checkpoint: path, registry, logger, device }: PredictRequest,
+  engineName: EngineName | undefined,
+): Promise<OpenedModel> {
+  const { config, checkpoint } = await openRun(path, { registry });
   const sizes = modelConfigOf(config);
-  const image = request.image === undefined ? undefined : { path: request.image };
-  const pixels = image && (await loadImage(image, { size: sizes.vision.imageSize, transform: config.data.transform }));
   const tokenizer = await tokenizerOf(checkpoint);
-  const { backend, device, threads } = config.engine;
-  const engine = await openEngine({ backend: engineName ?? backend, device: request.device ?? device, threads });
+  const { backend, device: ownDevice, threads } = config.engine;
+  const engine = await openEngine({ backend: engineName ?? backend, device: device ?? ownDevice, threads });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
   const { model } = await assembleModel({
     config: sizes,
@@ -76,65 +110,101 @@ export async function runPredict(request: PredictRequest): Promise<Prediction> {
     trainable: () => false,
     seed: config.train.seed,
   });
+  const load = (image: Parameters<typeof loadImage>[0]) =>
+    loadImage(image, { size: sizes.vision.imageSize, transform: config.data.transform });
+  return { model, tokenizer, load, logger };
+}
+
+interface Ready extends Instruction {
+  image?: { file: string; size: ImageSize; pixels: Uint8Array };
+}
+
+type Prepared = Ready | Unanswered;
+
+/** Reads an image and words the question about it. */
+async function prepare(file: string | undefined, question: AskedQuestion, opened: OpenedModel): Promise<Prepared> {
+  if (file === undefined) return instructionFor(question);
   try {
-    const prompt = encodePrompt(
-      { task, question: instruction, ...(image === undefined ? {} : { image }) },
-      { tokenizer, imageTokens: tokensPerImage(sizes) },
-    );
-    const { tokenIds, ended } = await answer(model, { row: prompt, pixels, maxTokens, eosId: tokenizer.eosId });
-    const text = answerText(tokenIds, tokenizer);
-    return { task, instruction, answer: text, boxes: boxesOfAnswer(text), ended };
-  } finally {
-    disposeMiniGpt(model);
+    const decoded = await decodeImage({ path: file });
+    const size = { width: decoded.width, height: decoded.height };
+    const instruction = instructionFor(question, { ...size, name: file });
+    if (await asksForRotation(file)) {
+      opened.logger.warn(
+        `${file} says that it is to be shown rotated or mirrored (EXIF); as in training, its pixels are taken as they are stored`,
+      );
+    }
+    const pixels = await opened.load({ pixels: decoded.data, ...size, name: file });
+    return { ...instruction, image: { file, size, pixels } };
+  } catch (error) {
+    if (error instanceof TristageError && BORNE.has(error.code)) return { image: file, error };
+    throw error;
   }
 }
 
-async function answer(
-  model: MiniGpt,
-  request: { row: ReturnType<typeof encodePrompt>; pixels: Uint8Array | undefined; maxTokens: number; eosId: number },
-) {
-  const { row, pixels, maxTokens, eosId } = request;
-  const [generated] = await generate(
-    model,
-    { ...padRows([row], { align: 'left' }), pixels },
-    { maxNewTokens: maxTokens, eosId },
+/** Faults of one image, beside which others can be answered. */
+const BORNE: ReadonlySet<string> = new Set(['E_IMAGE', 'E_BOX_ARGUMENT']);
+
+async function answerGroup(
+  group: readonly Prepared[],
+  { question, opened, request }: { question: AskedQuestion; opened: OpenedModel; request: PredictRequest },
+): Promise<Prediction[]> {
+  const ready = group.filter((one): one is Ready => !('error' in one));
+  const answers = await answersOf(ready, { task: question.task, opened, maxTokens: request.maxTokens });
+  return group.map((one): Prediction => {
+    if ('error' in one) return one;
+    const { answer, ended } = answers.get(one) as { answer: string; ended: boolean };
+    const { image, instruction, box } = one;
+    return {
+      ...(image === undefined ? {} : { image: image.file, size: image.size }),
+      task: question.task,
+      question: question.text,
+      instruction,
+      ...(box === undefined ? {} : { asked: inBothUnits(box, image?.size) }),
+      answer,
+      boxes: answerBoxes(answer, image?.size),
+      ended,
+    };
+  });
+}
+
+async function answersOf(
+  ready: readonly Ready[],
+  { task, opened, maxTokens }: { task: Task; opened: OpenedModel; maxTokens: number },
+): Promise<Map<Ready, { answer: string; ended: boolean }>> {
+  if (ready.length === 0) return new Map();
+  const { model, tokenizer } = opened;
+  const options = { tokenizer, imageTokens: tokensPerImage(model.config) };
+  const rows = ready.map(({ instruction, image }) =>
+    encodePrompt(
+      { task, question: instruction, ...(image === undefined ? {} : { image: { path: image.file } }) },
+      options,
+    ),
   );
-  return generated ?? { tokenIds: [], ended: false };
+  const pixels = ready.flatMap(({ image }) => (image === undefined ? [] : [image.pixels]));
+  const said = await generate(
+    model,
+    { ...padRows(rows, { align: 'left' }), pixels: pixels.length === 0 ? undefined : Buffer.concat(pixels) },
+    { maxNewTokens: maxTokens, eosId: tokenizer.eosId },
+  );
+  return new Map(
+    ready.map((one, row) => {
+      const { tokenIds = [], ended = false } = said[row] ?? {};
+      return [one, { answer: answerText(tokenIds, tokenizer), ended }];
+    }),
+  );
 }
 
-function refuse(details: { message: string; found: string; expected: string; fix?: string }): TristageError {
-  return new TristageError({ kind: 'usage', code: 'E_PREDICT', ...details });
-}
-
-function taskOf(name: string): Task {
-  const task = TASKS.find((known) => known === name);
-  if (task !== undefined) return task;
-  const suggestion = closest(name, TASKS);
-  const fix = suggestion === undefined ? {} : { fix: `did you mean --task ${suggestion}?` };
-  throw refuse({ message: 'there is no such task', found: name, expected: TASKS.join(', '), ...fix });
-}
-
-function engineOf(name: string | undefined): EngineName | undefined {
-  if (name === undefined) return undefined;
-  const engine = ENGINES.find((known) => known === name);
-  if (engine === undefined)
-    throw refuse({ message: 'there is no such engine', found: name, expected: ENGINES.join(', ') });
-  return engine;
-}
-
-function instructionOf(task: Task, { question, image, maxTokens }: PredictRequest): string {
-  if (!(Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= 100_000)) {
-    throw refuse({
-      message: 'the length of the answer is out of range',
-      found: String(maxTokens),
-      expected: '1 to 100000 tokens',
-    });
-  }
-  if (image === undefined && isIdentified(task)) {
-    throw refuse({ message: `the task ${task} is about an image`, found: 'no --image', expected: '--image FILE' });
-  }
-  if (question.trim() === '' && !WITHOUT_QUESTION.has(task)) {
-    throw refuse({ message: `the task ${task} needs a question`, found: 'none', expected: 'a text after the options' });
-  }
-  return isIdentified(task) ? evaluationInstruction(task, question) : question;
+/** Draws where a picture is wanted. */
+async function withPicture(
+  prediction: Prediction,
+  { pictures, several, logger }: { pictures: ReadonlyMap<string, string>; several: boolean; logger: Logger },
+): Promise<Prediction> {
+  const { image } = prediction;
+  const path = image === undefined ? undefined : pictures.get(image);
+  if (image === undefined || path === undefined || 'error' in prediction) return prediction;
+  const about = several ? `${image}: ` : '';
+  if (prediction.boxes.length === 0) logger.info(`${about}there is no box in the answer`);
+  const leftOut = await drawAnswer({ ...prediction, image }, path);
+  if (leftOut > 0) logger.warn(`${about}${leftOut} labels found no room on the picture`);
+  return { ...prediction, picture: path };
 }
