@@ -1,6 +1,6 @@
 /** Questions a trained run for a program. */
 
-import type { EvaluateSettings, RunEvaluation } from '../run/eval.ts';
+import type { EvaluateSettings, RunEvaluation } from '../run/eval-request.ts';
 import { loggerOf, type OwnParts, type Progress, registryOf } from './own.ts';
 
 /** A run to evaluate. */

@@ -7,19 +7,10 @@ import type { Task } from '../data/task.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { tokensPerImage } from '../model/config.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
+import type { Answer } from './answer.ts';
 import { answerText } from './answer-text.ts';
 import type { FeatureCache } from './feature-cache.ts';
 import { generate } from './generate.ts';
-import type { Prediction } from './metrics/summary.ts';
-
-/** A question with what the model said. */
-export interface Answer extends Prediction {
-  readonly source: string;
-  /** As it stands in the prompt; of a conversation the last question, asked after the right answers to those before it. */
-  readonly question: string;
-  /** Whether the answer ended by itself. */
-  readonly ended: boolean;
-}
 
 export interface AnswerRequest {
   model: MiniGpt;

@@ -2,7 +2,8 @@
 
 import { TristageError } from '../core/errors.ts';
 import { figuresOf, parseRequirement, unmetRequirements } from '../eval/metrics/figures.ts';
-import { type EvaluateRunRequest, evaluateRun, type RunEvaluation } from './eval.ts';
+import { type EvaluateRunRequest, evaluateRun } from './eval.ts';
+import type { RunEvaluation } from './eval-request.ts';
 import { evalText } from './eval-text.ts';
 
 export interface EvalCommandRequest extends EvaluateRunRequest {

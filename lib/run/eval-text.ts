@@ -2,7 +2,7 @@
 
 import { estimatesOf } from '../eval/metrics/figures.ts';
 import type { Estimate } from '../eval/metrics/interval.ts';
-import type { EvalReport } from './eval-files.ts';
+import type { EvalReport } from './eval-report.ts';
 
 /** What the figure of each task is. */
 const MEANING: Readonly<Record<string, string>> = {

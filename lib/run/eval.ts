@@ -1,15 +1,17 @@
 /** Asks a model held-out questions and scores its answers: during training, after a stage, or of a run on disk. */
 
 import type { Logger } from '../core/log.ts';
-import { type DeviceChoice, type EngineInfo, type EngineName, openEngine } from '../engine/engine.ts';
+import { type EngineInfo, openEngine } from '../engine/engine.ts';
+import type { Answer } from '../eval/answer.ts';
 import { createFeatureCache } from '../eval/feature-cache.ts';
 import { type Metrics, summarise, summariseChance } from '../eval/metrics/summary.ts';
 import { withOtherImages } from '../eval/questions.ts';
-import { type Answer, answerSamples } from '../eval/runner.ts';
+import { answerSamples } from '../eval/runner.ts';
 import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { Registry, ResolvedRun } from './config.ts';
 import { type Evaluation, openEvaluation } from './eval-data.ts';
-import { checkEvalFolder, type EvalReport, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
+import { checkEvalFolder, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
+import { CONTROLS, type EvaluateSettings, type RunEvaluation } from './eval-request.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
 import { openParent } from './parent.ts';
@@ -66,39 +68,9 @@ export async function evaluateModel(request: EvaluateModelRequest): Promise<Scor
   }
 }
 
-/** The best constant answer, another scene's image, and the weights that the run began with. */
-export type Control = 'chance' | 'shuffled' | 'untrained';
-const CONTROLS: readonly Control[] = ['chance', 'shuffled', 'untrained'];
-
-/** What is evaluated, and how. */
-export interface EvaluateSettings {
-  /** Run folder, or one of its checkpoints. */
-  checkpoint: string;
-  /** A run file whose `eval` is used in place of the run's own. */
-  file?: string | undefined;
-  /** `a.b=c` arguments, laid over that file, or over the run's configuration. */
-  set?: readonly string[] | undefined;
-  /** Questions of each task of each source, in place of what the configuration says. */
-  samples?: number | undefined;
-  split?: string | undefined;
-  /** Default: `eval/step-N` of the run. */
-  out?: string | undefined;
-  /** What stands beside the model: true, the default, for all, false for none. */
-  controls?: boolean | readonly Control[] | undefined;
-  /** Default: as the configuration says. */
-  engine?: EngineName | undefined;
-  device?: DeviceChoice | undefined;
-}
-
 export interface EvaluateRunRequest extends EvaluateSettings {
   registry: Registry;
   logger: Logger;
-}
-
-/** Where an evaluation lies and what it found. */
-export interface RunEvaluation {
-  folder: string;
-  report: EvalReport;
 }
 
 /**

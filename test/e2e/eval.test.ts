@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { summarise } from '../../lib/eval/metrics/summary.ts';
-import { readPredictions } from '../../lib/run/eval-files.ts';
+import { readPredictions } from '../../lib/run/eval-report.ts';
 import type { CliOutcome } from '../contract/cli-child.ts';
 import { testEngine } from '../support/engine.ts';
 
