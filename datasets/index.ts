@@ -3,32 +3,44 @@
 import type { Source } from '../lib/data/source.ts';
 import { aokvqa } from './aokvqa.ts';
 import { cocoCaption } from './coco-caption.ts';
+import { cocoInstances } from './coco-instances.ts';
 import { emojiScenes } from './emoji-scenes/emoji-scenes.ts';
+import { flickr30k } from './flickr30k.ts';
 import { gqa } from './gqa.ts';
 import { grit } from './grit.ts';
+import { jsonl } from './jsonl.ts';
 import { laion } from './laion.ts';
+import { llava } from './llava.ts';
+import { multitaskConversation } from './multitask-conversation.ts';
 import { ocrvqa } from './ocrvqa.ts';
 import { okvqa } from './okvqa.ts';
 import { refcoco } from './refcoco.ts';
 import { refcocoPlus } from './refcoco-plus.ts';
 import { refcocog } from './refcocog.ts';
 import { textcaps } from './textcaps.ts';
+import { unnaturalInstructions } from './unnatural-instructions.ts';
 import { visualGenome } from './visual-genome.ts';
 import { vqav2 } from './vqav2.ts';
 
 export const SOURCES: readonly Source[] = [
   aokvqa,
   cocoCaption,
+  cocoInstances,
   emojiScenes,
+  flickr30k,
   gqa,
   grit,
+  jsonl,
   laion,
+  llava,
+  multitaskConversation,
   ocrvqa,
   okvqa,
   refcoco,
-  refcocoPlus,
   refcocog,
+  refcocoPlus,
   textcaps,
+  unnaturalInstructions,
   visualGenome,
   vqav2,
 ];

@@ -1,8 +1,16 @@
 /** The record of a user's own data: one JSON object for each sample. docs/how-to/own-data.md explains it by examples. */
 
 import { z } from 'zod';
-import { type Box, type BoxRounding, clipBox, formatBoxes, fromPixels, type ImageSize } from '../lib/data/boxes.ts';
-import type { Sample, Turn } from '../lib/data/sample.ts';
+import {
+  type Box,
+  type BoxRounding,
+  clipBox,
+  formatBoxes,
+  fromPixels,
+  type ImageSize,
+  type PixelBox,
+} from '../lib/data/boxes.ts';
+import type { RowSample } from '../lib/data/row-source.ts';
 import {
   type Pick as Draw,
   drawInstruction,
@@ -13,14 +21,11 @@ import {
 } from '../lib/data/task.ts';
 
 const corners = z.tuple([z.number(), z.number(), z.number(), z.number()]);
-const size = z.int().min(1).max(1_000_000);
 
 /** The shape of a record; `checkRecord` holds the rules between its parts. */
 const shape = z.strictObject({
   id: z.string().min(1).max(200).optional(),
   image: z.string().min(1).optional(),
-  width: size.optional(),
-  height: size.optional(),
   task: z.enum(TASKS as readonly [Task, ...Task[]]).optional(),
   turns: z
     .array(z.strictObject({ question: z.string().optional(), answer: z.string() }))
@@ -51,19 +56,20 @@ const MOST_FAULTS = 4;
 /**
  * Checks a record by itself.
  * @param value parsed JSON
+ * @param usual task of records that name none
  * @returns the record, or what is wrong with it, each fault with the key it concerns
  */
-export function readRecord(value: unknown): { record: OwnRecord } | { faults: string } {
+export function readRecord(value: unknown, usual: Task): { record: OwnRecord } | { faults: string } {
   const parsed = shape.safeParse(value);
   const faults = parsed.success
-    ? recordFaults(parsed.data)
+    ? recordFaults(parsed.data, usual)
     : parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'record'}: ${message}`);
   if (parsed.success && faults.length === 0) return { record: parsed.data };
   return { faults: faults.slice(0, MOST_FAULTS).join('; ') };
 }
 
-function recordFaults(record: OwnRecord): string[] {
-  const { task = 'conversation', image, boxes = {}, unit } = record;
+function recordFaults(record: OwnRecord, usual: Task): string[] {
+  const { task = usual, image, boxes = {}, unit } = record;
   const faults: string[] = [];
   if (task === 'text' && image !== undefined) faults.push('image: a text sample has none');
   if (isIdentified(task) && image === undefined) faults.push(`image: ${task} needs one`);
@@ -119,33 +125,64 @@ function listOf(boxes: NonNullable<OwnRecord['boxes']>[string]): [number, number
   return (typeof boxes[0] === 'number' ? [boxes] : boxes) as [number, number, number, number][];
 }
 
+/** What is kept of a record: boxes as fractions, by name. */
+export interface OwnRow {
+  task: Task;
+  turns: OwnRecord['turns'];
+  boxes: Readonly<Record<string, readonly Box[]>>;
+}
+
+/** Whether the size of the image is needed to understand the boxes. */
+export function needsSize({ boxes = {}, unit }: OwnRecord): boolean {
+  return unit === 'pixels' && Object.keys(boxes).length > 0;
+}
+
 /**
- * The boxes of a record as fractions.
- * @param image size of the image; needed for pixels
- * @returns by name, or what is wrong: a box that leaves the image by more than a pixel, or pixels of an image without size
+ * Turns the boxes into fractions.
+ * @param size of the image; needed where the unit is pixels
+ * @returns the row, or what is wrong: a box that leaves the image by more than a pixel
  */
-export function recordBoxes(
-  { boxes = {}, unit }: Pick<OwnRecord, 'boxes' | 'unit'>,
-  image: ImageSize | undefined,
-): { boxes: Map<string, Box[]> } | { fault: string } {
-  const found = new Map<string, Box[]>();
-  for (const [name, list] of Object.entries(boxes)) {
+export function rowOfRecord(
+  record: OwnRecord,
+  { usual, size }: { usual: Task; size: ImageSize | undefined },
+): { row: OwnRow } | { faults: string } {
+  const boxes: Record<string, Box[]> = {};
+  for (const [name, list] of Object.entries(record.boxes ?? {})) {
     for (const corner of listOf(list)) {
-      if (unit === 'pixels' && image === undefined) return { fault: 'pixels of an image of unknown size' };
-      const slack = unit === 'pixels' && image !== undefined ? OVERHANG / Math.min(image.width, image.height) : 0;
-      const box = unit === 'pixels' && image !== undefined ? fromPixels(corner, image) : corner;
-      const inside = box.every((value) => value >= -slack && value <= 1 + slack) ? clipBox(box) : undefined;
-      if (inside === undefined) return { fault: `box ${name} outside the image` };
-      found.set(name, [...(found.get(name) ?? []), inside]);
+      const box = fractionsOf(corner, record.unit === 'pixels' ? size : undefined);
+      if (box === undefined) {
+        const of = size === undefined ? '' : ` of ${size.width} x ${size.height}`;
+        return { faults: `boxes.${name}: [${corner.join(', ')}] leaves the image${of}` };
+      }
+      boxes[name] = [...(boxes[name] ?? []), box];
     }
   }
-  return { boxes: found };
+  return { row: { task: record.task ?? usual, turns: record.turns, boxes } };
 }
+
+function fractionsOf(corner: PixelBox, size: ImageSize | undefined): Box | undefined {
+  if (size === undefined) return clipBox(corner);
+  const [x1, y1, x2, y2] = corner;
+  const inside = Math.min(x1, y1) >= -OVERHANG && x2 <= size.width + OVERHANG && y2 <= size.height + OVERHANG;
+  return inside ? clipBox(fromPixels(corner, size)) : undefined;
+}
+
+/** Options of the sources over records. */
+export const ownWording = {
+  wording: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether one of the wordings of the task is drawn around each question, as for the built-in sources; else the question stands as it is behind the identifier of its task.',
+    ),
+  rounding: z
+    .enum(['truncate', 'round'])
+    .default('truncate')
+    .describe('How boxes become integers 0..100; truncate as the original does.'),
+};
 
 /** How a record becomes a sample. */
 export interface OwnReading {
-  /** Of records that name none. */
-  task: Task;
   /** Whether a wording of the task is drawn around the question; else it stands as it is behind the identifier. */
   wording: boolean;
   rounding: BoxRounding;
@@ -153,19 +190,17 @@ export interface OwnReading {
 }
 
 /** What is trained on: names of boxes replaced by their text, the identifier of the task before the question. */
-export function recordSample(
-  record: OwnRecord,
-  boxes: ReadonlyMap<string, readonly Box[]>,
-  { task: usual, wording, rounding, pick }: OwnReading,
-): Pick<Sample, 'turns' | 'task' | 'boxes'> {
-  const task = record.task ?? usual;
+export function sampleOfRecord({ task, turns, boxes }: OwnRow, { wording, rounding, pick }: OwnReading): RowSample {
   const fill = (text: string): string =>
-    text.replace(BOX_NAME, (_, name: string) => formatBoxes(boxes.get(name) ?? [], rounding)).trim();
-  const turns = record.turns.map(({ question = '', answer }): Turn => {
-    const asked = fill(question);
-    return { question: asQuestion(asked, { task, wording, pick }), answer: fill(answer) };
-  });
-  return { task, turns, boxes: [...boxes.values()].flat() };
+    text.replace(BOX_NAME, (_, name: string) => formatBoxes(boxes[name] ?? [], rounding)).trim();
+  return {
+    task,
+    turns: turns.map(({ question = '', answer }) => ({
+      question: asQuestion(fill(question), { task, wording, pick }),
+      answer: fill(answer),
+    })),
+    boxes: Object.values(boxes).flat(),
+  };
 }
 
 function asQuestion(text: string, { task, wording, pick }: { task: Task; wording: boolean; pick: Draw }): string {
