@@ -37,10 +37,11 @@ export async function writePicture(path: string, options: PictureOptions = {}): 
   await writeFile(path, await pictureBytes(options, format));
 }
 
-/** Writes a text, or a value as JSON; folders are made. */
+/** Writes a text or bytes, or another value as JSON; folders are made. */
 export async function writeContent(path: string, content: unknown): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
+  const plain = typeof content === 'string' || content instanceof Uint8Array;
+  await writeFile(path, plain ? content : JSON.stringify(content));
 }
 
 /** Values as JSON lines. */
