@@ -10,13 +10,16 @@ import type { Arguments, Command } from './command.ts';
 import { bench } from './commands/bench.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
+import { exportCommand } from './commands/export.ts';
 import { init } from './commands/init.ts';
 import { predict } from './commands/predict.ts';
 import { replay } from './commands/replay.ts';
+import { report } from './commands/report.ts';
 import { schema } from './commands/schema.ts';
 import { setup } from './commands/setup.ts';
 import { train } from './commands/train.ts';
 import { validate } from './commands/validate.ts';
+import { verify } from './commands/verify.ts';
 import { reportFailure } from './output.ts';
 
 /** Every command, in the order of the help. */
@@ -29,6 +32,9 @@ export const COMMANDS: readonly Command[] = [
   replay,
   evaluate,
   predict,
+  report,
+  exportCommand,
+  verify,
   bench,
   schema,
 ];

@@ -43,19 +43,25 @@ export interface Metrics {
   readonly details: Readonly<Record<string, Estimate>>;
 }
 
+export interface SummaryOptions {
+  /** Seed of the bootstrap intervals. */
+  seed?: number;
+  /** Names of the objects by which captions and phrases are read. Default: those of all truths. */
+  names?: readonly string[];
+}
+
 /** The type of [vqa] questions whose source names none. */
 const UNTYPED = 'all';
 
 /**
  * The metrics of one model.
  * @param predictions all its answers; conversation and text have no metric and are passed over
- * @param options seed of the bootstrap intervals
  * @throws TristageError E_TRUTH for a [refer] question whose right box is unknown
  */
-export function summarise(predictions: readonly Prediction[], { seed = 0 }: { seed?: number } = {}): Metrics {
+export function summarise(predictions: readonly Prediction[], options: SummaryOptions = {}): Metrics {
   const of = (task: ScoredTask): Prediction[] => predictions.filter((one) => one.task === task);
+  const { seed = 0, names = namesOfTruths(predictions.flatMap(({ truth }) => truth ?? [])) } = options;
   const seedOf = (name: string): number => keyOfText(`${seed} ${name}`);
-  const names = namesOfTruths(predictions.flatMap(({ truth }) => truth ?? []));
   const tasks: Partial<Record<ScoredTask, Estimate>> = {};
   const details: Record<string, Estimate> = {};
 

@@ -10,6 +10,9 @@ import { settingsSection } from './settings.ts';
 import { STYLE } from './style.ts';
 import { comparedLosses, comparedTaskLosses, runTable, trainingSection } from './training.ts';
 
+/** Tells a report from any other page. */
+export const GENERATOR = '<meta name="generator" content="tristage">';
+
 /** What the scenes of a page may take, so that it stays small enough to send. */
 const MOST_SCENE_BYTES = 1_200_000;
 
@@ -30,7 +33,7 @@ export function reportHtml(report: Report): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="generator" content="tristage">
+${trusted(GENERATOR)}
 <title>${title} · tristage</title>
 <style>${trusted(STYLE)}</style>
 </head>

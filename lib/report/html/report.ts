@@ -51,7 +51,6 @@ export interface ReportedRun {
   /** Seconds of training. */
   readonly seconds: number;
   readonly samplesPerSecond: number;
-  readonly skipped: number;
   readonly events: readonly RunEvent[];
   readonly mixture: readonly MixtureLine[];
   readonly evaluation?: ReportedEvaluation | undefined;

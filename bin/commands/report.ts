@@ -1,0 +1,36 @@
+import { type Command, flag, JSON_OPTION, text, texts } from '../command.ts';
+import { printResult, stderrLogger } from '../output.ts';
+
+export const report: Command = {
+  name: 'report',
+  summary: 'Write a page about a run and the stages before it, or compare several runs',
+  positional: '<run..>',
+  positionalSummary: 'run folders, or folders of run folders; several are compared',
+  options: {
+    out: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'The page; default: report.html in the run folder, of several runs in the current folder',
+    },
+    ...JSON_OPTION,
+  },
+  examples: [
+    'tristage report runs/quickstart',
+    'tristage report runs/minigptv2-stage3 --out stage3.html',
+    'tristage report runs/lr-1e-4 runs/lr-3e-4 --out learning-rates.html --json',
+  ],
+  run: async (args) => {
+    const [{ registry }, { writeReport }] = await Promise.all([
+      import('../registry.ts'),
+      import('../../lib/run/report/index.ts'),
+    ]);
+    const written = await writeReport({ runs: texts(args, 'run'), out: text(args, 'out'), registry });
+    const logger = stderrLogger();
+    for (const { label, runs } of written.chains) {
+      for (const { name, warnings } of runs)
+        for (const warning of warnings) logger.warn(`${label}, ${name}: ${warning}`);
+    }
+    printResult({ ok: true, ...written }, written.path, flag(args, 'json'));
+    return 0;
+  },
+};

@@ -1,0 +1,114 @@
+/** `tristage report`: reads runs, opens the scenes that they were asked about, and writes the page. */
+
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../core/atomic.ts';
+import { TristageError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import { GENERATOR, reportHtml } from '../../report/html/page.ts';
+import type { ReportedChain } from '../../report/html/report.ts';
+import type { Registry } from '../config.ts';
+import { findChains } from './find-runs.ts';
+import { openGallery } from './gallery.ts';
+import { readReportedRun } from './read-run.ts';
+
+/** Name of the page in the folder that it is about. */
+const REPORT = 'report.html';
+
+export interface ReportRequest {
+  /** Run folders, or folders of run folders; one stands with all that it started from, several are compared. */
+  runs: readonly string[];
+  /** Default: `report.html` in the only folder; of several, in the current folder. */
+  out?: string | undefined;
+  registry: Registry;
+}
+
+/** A page that was written, and what stands in it. */
+export interface WrittenReport {
+  path: string;
+  bytes: number;
+  chains: {
+    label: string;
+    runs: {
+      name: string;
+      folder: string;
+      step: number;
+      finished: boolean;
+      figures: Record<string, number>;
+      warnings: readonly string[];
+    }[];
+  }[];
+  /** Scenes that are shown. */
+  scenes: number;
+}
+
+/**
+ * Writes the report of runs.
+ * @throws TristageError E_REPORT_RUN where no run is, E_OUT_FOREIGN for an --out that is another file, E_EVENTS and E_PREDICTIONS for
+ *   damaged records
+ */
+export async function writeReport({ runs, out, registry }: ReportRequest): Promise<WrittenReport> {
+  const found = findChains(runs);
+  const path = out ?? join(runs.length === 1 ? (runs[0] as string) : '.', REPORT);
+  checkTarget(path);
+  const chains = found.map(({ label, folders, missing }): ReportedChain => {
+    const read = folders.map(readReportedRun);
+    const lost = missing === undefined ? [] : [`it started from ${missing}, which is not found beside it`];
+    const [first, ...others] = read;
+    return {
+      label,
+      runs: first === undefined ? [] : [{ ...first, warnings: [...lost, ...first.warnings] }, ...others],
+    };
+  });
+  const [only, ...others] = chains;
+  const asked =
+    only !== undefined && others.length === 0
+      ? only.runs.map(({ name, folder }) => ({ name, folder }))
+      : chains.map(({ label, runs: own }) => ({ name: label, folder: own.at(-1)?.folder ?? '' }));
+  const gallery = await openGallery({ runs: asked, registry });
+  const text = reportHtml({ chains, gallery });
+  await writeFileAtomic(path, text);
+  return {
+    path,
+    bytes: Buffer.byteLength(text),
+    chains: chains.map(({ label, runs: own }) => ({ label, runs: own.map(told) })),
+    scenes: gallery?.scenes.length ?? 0,
+  };
+}
+
+function told({ name, folder, step, finished, evaluation, warnings }: ReportedChain['runs'][number]) {
+  const figures = Object.entries(evaluation?.model ?? {}).map(([figure, { value }]) => [figure, value] as const);
+  return { name, folder, step, finished, figures: Object.fromEntries(figures), warnings };
+}
+
+/** Another file of this name is not replaced. */
+function checkTarget(path: string): void {
+  if (!existsSync(path)) return;
+  const stat = statSync(path);
+  if (stat.isFile() && readFileSync(path, 'utf8').slice(0, 1000).includes(GENERATOR)) return;
+  throw new TristageError({
+    kind: 'usage',
+    code: 'E_OUT_FOREIGN',
+    message: 'the report cannot be written over what is there',
+    where: path,
+    found: stat.isFile() ? 'a file that is no report' : 'a folder',
+    expected: 'a free name, or an earlier report',
+    fix: 'choose another --out',
+  });
+}
+
+/**
+ * The report of one run after it was trained or evaluated. It adds to what is done already, so a failure is only told.
+ * @param folder run folder, or folder of run folders
+ */
+export async function refreshReport(
+  folder: string,
+  { registry, logger }: { registry: Registry; logger: Logger },
+): Promise<void> {
+  try {
+    const { path } = await writeReport({ runs: [folder], registry });
+    logger.info(`report: ${path}`);
+  } catch (error) {
+    logger.warn(`no report was written: ${(error as Error).message}`);
+  }
+}
