@@ -119,6 +119,7 @@ export async function readProjector(folder: string, { config }: ReadContext, wei
 
 /** Reads the tower from vision.safetensors or from the published file; `ln_vision` only where nothing gave it before. */
 export async function readVision(folder: string, context: ReadContext, weights: Weights): Promise<void> {
+  if (context.withoutOutside === true && isOutside(context, 'vision')) return;
   const { config, outside } = context;
   const published = outside.find(({ part }) => part === 'vision');
   const wanted = [...visionShapes(config.vision)].filter(([name]) => !weights.has(name));
@@ -132,7 +133,9 @@ export async function readVision(folder: string, context: ReadContext, weights: 
 }
 
 /** Reads the base language model from base/ or from the published files. */
-export async function readBase(folder: string, { config, outside }: ReadContext, weights: Weights): Promise<void> {
+export async function readBase(folder: string, context: ReadContext, weights: Weights): Promise<void> {
+  const { config, outside } = context;
+  if (context.withoutOutside === true && isOutside(context, 'llm')) return;
   const published = outside.find(({ part }) => part === 'llm');
   const known = modelShapes(config);
   const path = published?.path ?? join(folder, FILES.base);

@@ -10,7 +10,7 @@ import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
 import { tokensPerImage } from '../model/config.ts';
 import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { ExportFormat, ExportOptions, ExportSubject, ReadContext } from './format.ts';
-import { describeFiles, EXPORT_FILES, type ExportFacts, type ExportManifest } from './manifest.ts';
+import { describeFiles, EXPORT_FILES, type ExportFacts, type ExportManifest, manifestText } from './manifest.ts';
 import {
   compareAnswers,
   type ParityFigure,
@@ -85,7 +85,7 @@ async function fill(folder: string, request: ExportRequest): Promise<ExportManif
   const manifest: ExportManifest = { ...manifestHead(request), settings: { ...settings }, parity, files: {} };
   await writeFile(join(folder, EXPORT_FILES.readme), readmeText(manifest, format));
   manifest.files = await describeFiles(folder, format);
-  await writeFile(join(folder, EXPORT_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(join(folder, EXPORT_FILES.manifest), manifestText(manifest));
   return manifest;
 }
 

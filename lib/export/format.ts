@@ -83,13 +83,15 @@ export interface ReadContext {
   settings: Readonly<Record<string, unknown>>;
   /** Published parts, whose files were checked. */
   outside: readonly OutsidePart[];
+  /** Leave the published parts out, for a reader that has them from elsewhere. */
+  withoutOutside?: boolean | undefined;
 }
 
 /** A model as an export holds it. */
 export interface ReloadedModel {
   /** As the export is: without adapters where they are merged. */
   config: ModelConfig;
-  /** Every weight of `config`. */
+  /** Every weight of `config`, or all that are not in published parts. */
   weights: Map<string, HostWeight>;
 }
 

@@ -167,6 +167,12 @@ export function exportedConfig({ model: { lora: adapters, ...sizes } }: Pick<Exp
   return { ...sizes, lora: { ...rest, ...(rslora === undefined ? {} : { rslora }) } };
 }
 
+/** The text of a manifest: lists of numbers on one line, for they are long. */
+export function manifestText(manifest: ExportManifest): string {
+  const text = JSON.stringify(manifest, null, 2);
+  return `${text.replace(/\[\s+(-?\d[^"{}[\]]*?)\s+\]/g, (_, items: string) => `[${items.replace(/,\s+/g, ', ')}]`)}\n`;
+}
+
 /** Every file below a folder by its path from there, with `/`, sorted; the manifest itself left out. */
 export async function exportedFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

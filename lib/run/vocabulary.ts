@@ -10,7 +10,7 @@ import { parseState } from '../train/state.ts';
 import type { Parent } from './parent.ts';
 
 /** Kept pieces of the run that a checkpoint is of; undefined where it has the whole vocabulary. */
-function piecesOf({ state, path }: Checkpoint): readonly number[] | undefined {
+export function piecesOf({ state, path }: Checkpoint): readonly number[] | undefined {
   return parseState(state, join(path, 'state.json')).vocabulary;
 }
 

@@ -1,0 +1,84 @@
+/** `tristage verify`: proves again what tristage wrote. */
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TristageError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
+import { EXPORT_FILES } from '../export/manifest.ts';
+import { type OutsidePlaces, verifyExport } from '../export/verify.ts';
+
+export interface VerifyRequest {
+  /** Folder of an export. */
+  path: string;
+  /** Where published parts lie, where that is not the place that the export names. */
+  outside?: OutsidePlaces | undefined;
+  /** Default: the first that works. */
+  engine?: EngineName | undefined;
+  device?: DeviceChoice | undefined;
+  logger: Logger;
+}
+
+/** What was proved. */
+export interface Verified {
+  kind: 'export';
+  path: string;
+  format: string;
+  /** Files and tensors whose hashes are right. */
+  files: number;
+  tensors: number;
+  /** Files that are not part of it. */
+  strangers: readonly string[];
+  maxAbsLogitDiff: number;
+  /** Largest difference that is accepted. */
+  accepted: number;
+  engine: string;
+}
+
+/** Something that can be proved: how it is known, and its proof. */
+interface Kind {
+  /** A file that only folders of this kind have. */
+  mark: string;
+  verify(request: VerifyRequest): Promise<Verified>;
+}
+
+const KINDS: readonly Kind[] = [{ mark: EXPORT_FILES.manifest, verify: verifyExported }];
+
+/**
+ * Proves what lies at a path.
+ * @throws TristageError E_VERIFY for a path that holds nothing that can be proved, E_EXPORT_DAMAGED, E_EXPORT_OUTSIDE,
+ *   E_EXPORT_PARITY
+ */
+export async function runVerify(request: VerifyRequest): Promise<Verified> {
+  for (const kind of KINDS) {
+    const found = await stat(join(request.path, kind.mark)).catch(() => undefined);
+    if (found?.isFile() === true) return kind.verify(request);
+  }
+  throw new TristageError({
+    kind: 'usage',
+    code: 'E_VERIFY',
+    message: 'there is nothing here that can be proved',
+    where: request.path,
+    found: (await stat(request.path).catch(() => undefined)) === undefined ? 'nothing' : 'no manifest.json',
+    expected: 'the folder of an export',
+    fix: 'give the folder that tristage export wrote',
+  });
+}
+
+async function verifyExported({ path, outside, engine: backend, device, logger }: VerifyRequest): Promise<Verified> {
+  const engine = await openEngine({ backend: backend ?? 'auto', device: device ?? 'auto' });
+  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  const { manifest, parity, strangers } = await verifyExport(path, outside);
+  const files = Object.values(manifest.files);
+  return {
+    kind: 'export',
+    path,
+    format: manifest.format,
+    files: files.length,
+    tensors: files.reduce((sum, { tensors = {} }) => sum + Object.keys(tensors).length, 0),
+    strangers,
+    maxAbsLogitDiff: parity.maxAbsLogitDiff,
+    accepted: parity.tolerance * Math.max(1, parity.maxAbsLogit),
+    engine: `${engine.backend} ${engine.version} on ${engine.device}`,
+  };
+}
