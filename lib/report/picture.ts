@@ -16,7 +16,7 @@ const ENCODERS: Readonly<Record<string, (picture: Sharp) => Sharp>> = {
   '.png': (picture) => picture.png(),
   '.jpg': (picture) => picture.jpeg({ quality: 92, chromaSubsampling: '4:4:4' }),
   '.jpeg': (picture) => picture.jpeg({ quality: 92, chromaSubsampling: '4:4:4' }),
-  '.webp': (picture) => picture.webp({ quality: 92, smartSubsample: true }),
+  '.webp': (picture) => picture.webp({ nearLossless: true, quality: 60 }),
 };
 
 /** The kinds of picture that can be written, by the end of the name. */

@@ -135,5 +135,7 @@ export function instructionFor({ task, text, box }: AskedQuestion, image?: Image
   if (!isIdentified(task)) return { instruction: text };
   if (box === undefined || image === undefined) return { instruction: evaluationInstruction(task, text) };
   const asked = boxOnImage(box, image);
-  return { instruction: evaluationInstruction(task, formatBox(asked)), box: asked };
+  // The text form cuts digits off, and 0.29 x 100 is a little below 29.
+  const steps = asked.map((side) => side + 1e-9) as unknown as Box;
+  return { instruction: evaluationInstruction(task, formatBox(steps)), box: asked };
 }
