@@ -4,15 +4,16 @@
  * Reads the official `captions_*.json`, the Karpathy lists of BLIP and LAVIS, and Karpathy's own `dataset_coco.json`.
  */
 
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { defineRowSource } from '../lib/data/row-source.ts';
-import { emptySource } from '../lib/data/source.ts';
+import { defineRowSource, type RowScan, type SourceRow } from '../lib/data/row-source.ts';
+import type { SourceRoot } from '../lib/data/source.ts';
 import { drawInstruction } from '../lib/data/task.ts';
-import { cleanText } from '../lib/data/text-clean.ts';
+import { ruledText, textRuleOption } from '../lib/data/text-rule.ts';
+import { annotationFile } from './annotation-files.ts';
 import { captionRows } from './coco-caption-rows.ts';
-import { openCocoImages } from './coco-images.ts';
+import { cocoNames, openCocoFolders, USUAL_COCO_FOLDERS } from './coco-images.ts';
+import { excludeFiles, excludeOption, readExcluded } from './excluded-images.ts';
+import { imageOptions, photosOf } from './image-folders.ts';
 
 const NAME = 'coco-caption';
 
@@ -21,15 +22,12 @@ const options = z.object({
     .string()
     .min(1)
     .optional()
-    .meta({ path: true })
-    .describe('Caption file. Default: the known file of the split under root or root/annotations.'),
-  images: z
-    .array(z.string().min(1))
-    .min(1)
-    .optional()
     .describe(
-      'Image folders below root. Default: train2017, val2017, train2014, val2014, test2015, images, root itself.',
-    ),
+      'Caption file, relative to root or to the current directory. Default: the known file of the split in annotations or root.',
+    )
+    .meta({ path: true }),
+  ...imageOptions(USUAL_COCO_FOLDERS),
+  exclude: excludeOption,
   split: z
     .enum(['train', 'val'])
     .default('train')
@@ -40,13 +38,10 @@ const options = z.object({
     .describe(
       'Whether train takes the rows of a Karpathy list whose photos are of val2014; the original leaves them out.',
     ),
-  clean: z
-    .boolean()
-    .default(true)
-    .describe(
-      'Whether captions are lower-cased, lose their punctuation and are cut at 50 words, as the original does.',
-    ),
+  text: textRuleOption('captions', 'reference'),
 });
+
+type Options = z.output<typeof options> & SourceRoot;
 
 /** Names under which the caption file of each split is known. */
 const KNOWN_FILES = {
@@ -57,35 +52,35 @@ const KNOWN_FILES = {
 /** One sample for each caption. */
 export const cocoCaption = defineRowSource({
   name: NAME,
+  aliases: { coco_caption: {} },
   summary: 'COCO captions: five sentences by people for each photo.',
   kind: 'task',
   tasks: ['caption'],
   options,
-  indexOptions: ['annotations', 'images', 'split', 'restval'],
-  inputs: async ({ root, annotations, split }) => [annotations ?? (await findAnnotations(root, split))],
-  async *rows({ root, annotations, images: folders, split, restval }, scan) {
-    const path = annotations ?? (await findAnnotations(root, split));
-    const images = await openCocoImages(root, folders);
-    for await (const { id, caption, fileName, imageId } of captionRows(path, { split, restval })) {
-      const file = images.find(fileName, imageId);
-      if (file === undefined) scan.reject('missing image', fileName ?? String(imageId));
-      else yield { id, image: { file }, record: caption };
-    }
-  },
-  sample: ({ record: caption }, { options: { clean }, pick }) => ({
-    turns: [{ question: drawInstruction('caption', '', pick), answer: clean ? cleanText(caption) : caption.trim() }],
+  indexOptions: ['annotations', 'images', 'missing', 'exclude', 'split', 'restval'],
+  inputs: async (chosen) => [await fileOf(chosen), ...excludeFiles(chosen.root, chosen.exclude)],
+  rows,
+  sample: ({ record }: { record: string }, { options: { text }, pick }) => ({
+    turns: [{ question: drawInstruction('caption', '', pick), answer: ruledText(record, text) }],
   }),
 });
 
-async function findAnnotations(root: string, split: 'train' | 'val'): Promise<string> {
-  for (const folder of [join(root, 'annotations'), root]) {
-    const names = new Set(await readdir(folder).catch(() => []));
-    const known = KNOWN_FILES[split].find((name) => names.has(name));
-    if (known !== undefined) return join(folder, known);
+function fileOf({ root, annotations, split }: Options): Promise<string> {
+  return annotationFile({ source: NAME, root, given: annotations, names: KNOWN_FILES[split] });
+}
+
+async function* rows(chosen: Options, scan: RowScan): AsyncIterable<SourceRow<string>> {
+  const { root, images, missing, exclude, split, restval } = chosen;
+  const path = await fileOf(chosen);
+  const folders = await openCocoFolders(root, images);
+  const photos = photosOf({ source: NAME, root, folders, missing, excluded: await readExcluded(root, exclude), scan });
+  for await (const { id, caption, fileName, imageId } of captionRows(path, { split, restval })) {
+    const where = `caption ${id}`;
+    if (caption.trim() === '') scan.reject('no caption', where);
+    else {
+      const image = photos.take({ names: cocoNames(fileName, imageId), cocoId: imageId, where });
+      if (image !== undefined) yield { id, image, record: caption };
+    }
   }
-  throw emptySource(NAME, {
-    where: root,
-    found: 'no caption file',
-    expected: `one of ${KNOWN_FILES[split].join(', ')} in this folder or its annotations folder`,
-  });
+  photos.check();
 }

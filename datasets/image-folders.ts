@@ -104,7 +104,7 @@ export function photosOf({ source, root, folders, missing, excluded, scan }: Pho
       if (path !== undefined) return { file: relative(resolve(root), path) };
       absent += 1;
       if (named.length < NAMED) named.push(names[0] ?? '');
-      scan.reject('missing image', `${where}: ${names.join(' or ')}`);
+      scan.reject('missing image', `${where}: ${names[0]}`);
       return undefined;
     },
     check() {

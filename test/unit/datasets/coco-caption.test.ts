@@ -54,7 +54,7 @@ test('the official form gives one sample for each caption, cleaned', async () =>
     turns: [{ question: sample.turns[0]?.question, answer: 'the cat, again' }],
   });
   assert.match(sample.turns[0]?.question ?? '', /^\[caption\] /);
-  const raw = await cocoCaption.open({ root, clean: false });
+  const raw = await cocoCaption.open({ root, text: 'verbatim' });
   assert.equal((await raw.get(0, first)).turns[0]?.answer, 'A red cat.');
 });
 
@@ -72,7 +72,7 @@ test('rows without their image are counted and named', async () => {
   const root = await folderOf({ 'captions_train2017.json': official, 'train2017/000000000001.jpg': 'x' });
   const source = await cocoCaption.open({ root });
   assert.equal(source.length, 2);
-  assert.deepEqual(source.notes, ['1 row left out, missing image: 000000000002.jpg']);
+  assert.deepEqual(source.notes, ['1 row left out, missing image: caption 12: 000000000002.jpg']);
 });
 
 test('a source without any image is an error when it is opened', async () => {
@@ -158,7 +158,7 @@ test('the fingerprint follows what the samples are, not where they lie', async (
   const [here, there] = [await folderOf(files), await folderOf(files)];
   const { fingerprint } = await cocoCaption.open({ root: here });
   assert.equal((await cocoCaption.open({ root: there })).fingerprint, fingerprint);
-  assert.notEqual((await cocoCaption.open({ root: there, clean: false })).fingerprint, fingerprint);
+  assert.notEqual((await cocoCaption.open({ root: there, text: 'verbatim' })).fingerprint, fingerprint);
   await rm(join(there, 'train2017/000000000002.jpg'));
   assert.notEqual((await cocoCaption.open({ root: there })).fingerprint, fingerprint);
 });
