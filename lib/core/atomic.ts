@@ -89,12 +89,20 @@ export async function publishDirAtomic(path: string, fill: (folder: string) => P
   await mkdir(temporary);
   try {
     await fill(temporary);
-    await syncTree(temporary);
-    await replaceDir(temporary, path);
+    await publishFolderAtomic(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * Gives a folder that is complete its final name in one step, as {@link publishDirAtomic} does; on failure it keeps the old one.
+ * @param from in the same folder as `path`
+ */
+export async function publishFolderAtomic(from: string, path: string): Promise<void> {
+  await syncTree(from);
+  await replaceDir(from, path);
   await syncFolder(dirname(path));
 }
 

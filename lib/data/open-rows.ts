@@ -93,19 +93,35 @@ function sharedImages(root: string): (image: RowImage) => EncodedImage {
 
 /** Digests rows in order; equal for equal rows wherever the root lies. */
 export interface RowHash {
-  add(row: SourceRow<unknown>): void;
+  /** @param record as JSON */
+  add(row: Omit<SourceRow<unknown>, 'record'>, record: string): void;
+  /** Digests of the whole sections so far, from which another may go on. */
+  sections(): readonly string[];
   /** Of the rows so far. */
   digest(): string;
 }
 
-/** @param root of the source: paths below it count from there */
-export function createRowHash(root: string): RowHash {
-  const hash: Hash = createHash('sha256');
+/** Rows of a section: a digest of all rows is made of theirs, so that an interrupted one can be continued. */
+export const SECTION_ROWS = 32768;
+
+/**
+ * @param root of the source: paths below it count from there
+ * @param sections of rows that were digested before
+ */
+export function createRowHash(root: string, sections: readonly string[] = []): RowHash {
+  const done = [...sections];
+  let hash: Hash = createHash('sha256');
+  let rows = 0;
   return {
-    add: ({ id, image, record }) => {
-      hash.update(`${JSON.stringify([id, image === undefined ? null : placeOf(image, root), record])}\n`);
+    add({ id, image }, record) {
+      hash.update(`${JSON.stringify([id, image === undefined ? null : placeOf(image, root)])} ${record}\n`);
+      if (++rows < SECTION_ROWS) return;
+      done.push(hash.digest('hex'));
+      hash = createHash('sha256');
+      rows = 0;
     },
-    digest: () => hash.copy().digest('hex'),
+    sections: () => [...done],
+    digest: () => sha256([...done, hash.copy().digest('hex')].join('\n')),
   };
 }
 

@@ -16,7 +16,7 @@ export async function openInMemory(plan: RowPlan): Promise<OpenSource> {
   const rows: SourceRow<unknown>[] = [];
   for await (const row of plan.rows(rejections)) {
     rows.push(row);
-    hash.add(row);
+    hash.add(row, JSON.stringify(row.record));
   }
   const notes = rejectionNotes(rejections.list());
   if (rows.length === 0) throw emptySource(plan.name, { where: plan.root, found: 'no usable row', notes });

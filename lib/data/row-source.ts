@@ -113,10 +113,12 @@ export interface RowPlan {
   readonly task: Task;
   readonly samplesPerImage: number;
   readonly sizes: boolean;
-  /** Decides, with the inputs, which rows there are. */
+  /** Decides, with the contents of the inputs, which rows there are. */
   readonly indexKey: unknown;
-  /** Decides, with the rows, what the samples are. Paths are not in it. */
+  /** Decides, with the rows, what the samples are. */
   readonly sampleKey: unknown;
+  /** Where everything lies: root and the options that are paths, which are in none of the keys. */
+  readonly places: readonly unknown[];
   inputs(): Promise<readonly string[]>;
   rows(scan: RowScan): AsyncIterable<SourceRow<unknown>>;
   sample(row: KnownRow<unknown>, pick: Draw): RowSample;
@@ -162,15 +164,18 @@ function planOf<Options extends z.ZodObject, Row>(
   const { name, revision = 1, indexOptions = Object.keys(definition.options.shape), texts } = definition;
   const named = (keys: readonly string[]): [string, unknown][] =>
     keys.map((key) => [key, all[key as keyof typeof all]]);
-  const wording = Object.keys(definition.options.shape).filter((key) => !isPath(definition.options.shape[key]));
+  const paths = Object.keys(definition.options.shape).filter((key) => isPath(definition.options.shape[key]));
+  const wording = Object.keys(definition.options.shape).filter((key) => !paths.includes(key));
+  const deciding = indexOptions.filter((key) => !paths.includes(key));
   return {
     name,
     root: request.root,
     task,
     samplesPerImage: definition.samplesPerImage ?? 1,
     sizes: definition.sizes ?? false,
-    indexKey: [name, revision, named([...indexOptions].sort())],
+    indexKey: [name, revision, named(deciding.sort())],
     sampleKey: [name, named([...wording.sort(), 'task'])],
+    places: [request.root, ...paths.sort().map((key) => all[key as keyof typeof all])],
     inputs: () => definition.inputs(all),
     rows: (scan) => definition.rows(all, scan),
     sample: (row, pick) => definition.sample(row as KnownRow<Row>, { options: values, task, pick }),
@@ -178,7 +183,11 @@ function planOf<Options extends z.ZodObject, Row>(
   };
 }
 
-/** A place on a disk says nothing of what is there. */
+/** Whether an option is a place on a disk, which says nothing of what is there; the mark may stand inside wrappers and lists. */
 function isPath(field: unknown): boolean {
-  return field instanceof z.ZodType && z.globalRegistry.get(field)?.['path'] === true;
+  if (!(field instanceof z.ZodType)) return false;
+  if (field.meta()?.['path'] === true) return true;
+  if (field instanceof z.ZodArray) return isPath(field.element);
+  const wrapped = field instanceof z.ZodOptional || field instanceof z.ZodDefault || field instanceof z.ZodNullable;
+  return wrapped && isPath(field.unwrap());
 }

@@ -1,0 +1,90 @@
+/** The index of a source, made where it is missing or no longer true. */
+
+import { join } from 'node:path';
+import { TristageError } from '../../core/errors.ts';
+import { sha256 } from '../../core/hash.ts';
+import { openRows } from '../open-rows.ts';
+import type { RowPlan } from '../row-source.ts';
+import type { OpenSource } from '../source.ts';
+import { type BuildRequest, buildIndex, digestInputs } from './build.ts';
+import { withLock } from './lock.ts';
+import { type IndexManifest, type InputDigest, readManifest } from './manifest.ts';
+import { checkIndexKey, openIndex, staleness } from './open-index.ts';
+
+export interface EnsureRequest extends Omit<BuildRequest, 'folder' | 'inputs'> {
+  /** The index itself, or the cache folder in which it gets a folder of its own. */
+  place: { index: string } | { cache: string };
+  /** Told what is about to be done and why; silent when the index is there. */
+  info: (message: string) => void;
+}
+
+export interface EnsuredIndex {
+  folder: string;
+  manifest: IndexManifest;
+  /** False when it was there already. */
+  built: boolean;
+}
+
+/**
+ * Finds or makes the index of a source. What lies in a cache is made again when it is damaged; an index that was named is refused.
+ * @throws TristageError E_INDEX, E_INDEX_OTHER, and those of `buildIndex`
+ */
+export async function ensureIndex(plan: RowPlan, request: EnsureRequest): Promise<EnsuredIndex> {
+  const inputs = await digestInputs(plan);
+  const named = 'index' in request.place;
+  const folder = 'index' in request.place ? request.place.index : cached(plan, { inputs, request, cache: request.place.cache });
+  const known = await usable(plan, { folder, inputs, request, named });
+  if ('manifest' in known) return { folder, manifest: known.manifest, built: false };
+  const build = async (): Promise<EnsuredIndex> => {
+    // Another process may have made it while this one waited.
+    const again = await usable(plan, { folder, inputs, request, named });
+    if ('manifest' in again) return { folder, manifest: again.manifest, built: false };
+    request.info(`source ${plan.name}: ${again.reason}; reading its files into ${folder}`);
+    return { folder, manifest: await buildIndex(plan, { ...request, folder, inputs }), built: true };
+  };
+  return withLock(`${folder}.lock`, {
+    work: build,
+    onWait: () => request.info(`source ${plan.name}: another process is making its index; waiting for it`),
+    signal: request.signal,
+  });
+}
+
+/** The folder of an index within a cache: one for each source, place, content and way of looking at it. */
+function cached(
+  plan: RowPlan,
+  { inputs, request, cache }: { inputs: readonly InputDigest[]; request: EnsureRequest; cache: string },
+): string {
+  const key = sha256(JSON.stringify([plan.indexKey, plan.places, inputs, request.verify]));
+  return join(cache, `${plan.name}-${key.slice(0, 16)}`);
+}
+
+interface Look {
+  folder: string;
+  inputs: readonly InputDigest[];
+  request: EnsureRequest;
+  named: boolean;
+}
+
+/** The manifest of an index that can be used, or why there is none. */
+async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManifest } | { reason: string }> {
+  const { folder, inputs, request, named } = look;
+  try {
+    const manifest = await readManifest(folder);
+    if (manifest === undefined) return { reason: 'it has no index yet' };
+    checkIndexKey(folder, manifest, plan);
+    const changed = await staleness(manifest, { root: plan.root, inputs });
+    if (changed !== undefined) return { reason: `its index is out of date, ${changed}` };
+    if (request.verify === 'decode' && manifest.verify !== 'decode') return { reason: 'its images were not decoded yet' };
+    await openIndex(folder, manifest);
+    return { manifest };
+  } catch (error) {
+    if (named || !(error instanceof TristageError && error.code === 'E_INDEX')) throw error;
+    return { reason: `its index is damaged (${error.where}: ${error.found})` };
+  }
+}
+
+/** A source through its index. */
+export async function openIndexed(plan: RowPlan, request: EnsureRequest): Promise<OpenSource> {
+  const { folder, manifest } = await ensureIndex(plan, request);
+  return openRows(plan, await openIndex(folder, manifest));
+}
