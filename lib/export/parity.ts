@@ -15,7 +15,7 @@ import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 import { deviceBatch, disposeBatch } from '../model/batch.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { llamaHidden, llamaLogits } from '../model/llama/model.ts';
-import { blockContext, encodeImages, inputEmbeddings, type MiniGpt } from '../model/minigpt.ts';
+import { blockContext, inputEmbeddings, type MiniGpt } from '../model/minigpt.ts';
 
 /** What is asked: with an image and without, words, boxes and an answer. */
 const ROWS = [
@@ -42,6 +42,8 @@ export interface ParityAnswers {
   places: Int32Array;
   /** f32[M, V] */
   logits: Float32Array;
+  /** f32[N, P / join, join * D] what the vision tower saw, neighbours joined */
+  visualTokens: Float32Array;
   /** f32[N, P / join, Dl] images in the language model's space */
   imageEmbeds: Float32Array;
 }
@@ -75,23 +77,24 @@ export async function parityAnswers(model: MiniGpt, inputs: ParityInputs): Promi
   const { tokenIds, attentionMask, shape, pixels } = inputs;
   const labels = tokenIds.map((id, place) => (attentionMask[place] === 1 && id >= 0 ? id : -1));
   const batch = deviceBatch({ tokenIds, labels, attentionMask, shape, pixels }, model.config);
-  const [logits, images] = tf.tidy((): [Tensor, Tensor] => {
+  const seen = new Map<string, Tensor>();
+  const logits = tf.tidy(() => {
     const { params } = model;
-    const embeddings = inputEmbeddings(model, batch);
+    const embeddings = inputEmbeddings(model, batch, (name, tensor) => {
+      if (name === 'concat4' || name === 'img_embeds') seen.set(name, tf.keep(tensor.clone()));
+    });
     const hidden = llamaHidden({ embeddings, params: params.llama, context: blockContext(model, batch) });
-    return [
-      llamaLogits({ hidden, params: params.llama, rows: batch.rows }),
-      encodeImages(model, batch.pixels as Tensor),
-    ];
+    return llamaLogits({ hidden, params: params.llama, rows: batch.rows });
   });
   try {
     return {
       places: batch.places,
       logits: await logits.data<'float32'>(),
-      imageEmbeds: await images.data<'float32'>(),
+      visualTokens: await (seen.get('concat4') as Tensor).data<'float32'>(),
+      imageEmbeds: await (seen.get('img_embeds') as Tensor).data<'float32'>(),
     };
   } finally {
-    tf.dispose([logits, images]);
+    tf.dispose([logits, ...seen.values()]);
     disposeBatch(batch);
   }
 }
@@ -105,10 +108,11 @@ export interface ParityFigure {
   places: number;
 }
 
-/** Compares logits, and the images' embeddings, whose difference counts as much. */
+/** Compares logits, and what lies before them on the image side, whose difference counts as much. */
 export function compareAnswers(expected: ParityAnswers, found: ParityAnswers): ParityFigure {
   const maxAbsLogitDiff = Math.max(
     largestDifference(expected.logits, found.logits),
+    largestDifference(expected.visualTokens, found.visualTokens),
     largestDifference(expected.imageEmbeds, found.imageEmbeds),
   );
   let maxAbsLogit = 0;
@@ -147,6 +151,10 @@ export async function writeParity(
       ['pixels', bytes(inputs.pixels, [images, imageSize, imageSize, 3])],
       ['places', fromInt32(answers.places, [answers.places.length])],
       ['logits', fromFloat32(answers.logits, [answers.places.length, config.llm.vocabulary])],
+      [
+        'visual_tokens',
+        fromFloat32(answers.visualTokens, [images, tokensPerImage(config), config.join * config.vision.width]),
+      ],
       ['image_embeds', fromFloat32(answers.imageEmbeds, [images, tokensPerImage(config), config.llm.width])],
     ]),
   );
@@ -167,6 +175,7 @@ export async function readParity(path: string): Promise<{ inputs: ParityInputs; 
     answers: {
       places: toInt32(get('places')),
       logits: toFloat32(get('logits')),
+      visualTokens: toFloat32(get('visual_tokens')),
       imageEmbeds: toFloat32(get('image_embeds')),
     },
   };
