@@ -16,6 +16,13 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** As few signs as an axis needs: `0.5`, `12`, `1,240`, `2e-5`. */
+export function tickText(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 0.01) return String(Number(value.toPrecision(3)).toExponential());
+  return size >= 1000 ? count(value) : String(Number(value.toPrecision(3)));
+}
+
 /** `0.537` */
 export function fixed(value: number | null | undefined): string {
   return value === null || value === undefined || !Number.isFinite(value) ? '-' : value.toFixed(3);

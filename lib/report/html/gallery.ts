@@ -26,6 +26,7 @@ interface Place {
 
 function sceneCard({ id, source, image, questions }: ShownScene, { place, answeredBy }: Place): Html {
   const pictured = questions.filter(hasBoxes);
+  const worded = questions.filter((question) => !hasBoxes(question));
   const symbol = `image-${place + 1}`;
   return html`<article class="scene"><h3>${id} <span class="note">${source}</span></h3>
 ${image !== undefined && defined(image, symbol)}
@@ -34,11 +35,25 @@ ${image !== undefined && defined(image, symbol)}
       ? html`<figure>${picture({ image, symbol, boxes: [], description: `Image of ${id}` })}</figure>`
       : pictured.map((question) => boxFigure(question, { image, symbol }))
   }</div>
+${worded.length > 0 && html`<ul class="sayings">${worded.map(saying)}</ul>`}
 ${answerTable(questions, answeredBy)}</article>`;
 }
 
 function hasBoxes({ truth, answers }: ShownQuestion): boolean {
-  return truth.length > 0 || answers.some((answer) => answer !== undefined && answer.boxes.length > 0);
+  return truth.length > 0 || (answers.at(-1)?.boxes.length ?? 0) > 0;
+}
+
+/** A question without the identifier of its task, which stands beside it. */
+function bare(question: string): string {
+  return question.replace(/^\[\w+\]\s*/, '');
+}
+
+/** What the last run answered in words. */
+function saying({ task, question, reference, answers }: ShownQuestion): Html {
+  const answer = answers.at(-1);
+  const right =
+    answer?.score !== undefined && answer.score < 1 && html` <span class="note">right: <bdi>${reference}</bdi></span>`;
+  return html`<li><b>${task}</b> <span class="note"><bdi>${bare(question)}</bdi></span><br>${answerCell(answer)}${right}</li>`;
 }
 
 /** The picture as something to be shown several times. */
@@ -58,7 +73,7 @@ function boxFigure(question: ShownQuestion, { image, symbol }: Shown): Html {
     ...(answer?.boxes ?? []).map(({ name, box }) => ({ box, label: plainText(name) || 'answer' })),
   ];
   const description = `Boxes for: ${question.question} ${counted(question.truth.length)} true, ${counted(answer?.boxes.length ?? 0)} answered.`;
-  return html`<figure>${picture({ image, symbol, boxes, description })}<figcaption><b>${question.task}</b> ${verdict(answer)}</figcaption></figure>`;
+  return html`<figure>${picture({ image, symbol, boxes, description })}<figcaption><b>${question.task}</b> ${verdict(answer)}<br><span class="note"><bdi>${bare(question.question)}</bdi></span></figcaption></figure>`;
 }
 
 function counted(boxes: number): string {

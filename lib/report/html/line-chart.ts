@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 import { type ChartRequest, drawChart, type Look } from './chart.ts';
-import { short } from './format.ts';
+import { count, short, tickText } from './format.ts';
 import { type Html, plainText } from './markup.ts';
 import { type Point, type Segment, type Stretch, smoothed, thinned } from './series.ts';
 
@@ -28,11 +28,13 @@ export interface LineChartRequest extends Pick<ChartRequest, 'description'> {
   format?: (value: number) => string;
 }
 
-const SIZES = { wide: { width: 540, height: 300 }, small: { width: 340, height: 200 } } as const;
+const SIZES = { wide: { width: 460, height: 270 }, small: { width: 340, height: 200 } } as const;
 /** Points of one segment: more than a chart this wide can show apart. */
 const MOST_POINTS = 240;
 /** Places of a segment that tell their value when pointed at. */
 const TOLD_POINTS = 24;
+/** More decades than this leave no room for labels between them. */
+const MANY_DECADES = 2.5;
 /** Share of a segment within one window: wide enough to see a trend, narrow enough to see a jump. */
 const SMOOTH = 0.05;
 
@@ -42,7 +44,7 @@ interface Placed extends Point {
 
 /** Lines over the steps of one or several runs. */
 export function lineChart(request: LineChartRequest): Html {
-  const { lines, stretches, size, log = false, zero = false, smooth = SMOOTH, format = short } = request;
+  const { lines, stretches, size, log = false, zero = false, smooth = SMOOTH, format = tickText } = request;
   const marks = lines.flatMap((line) => lineMarks(line, { smooth, format }));
   return drawChart({
     description: request.description,
@@ -52,31 +54,41 @@ export function lineChart(request: LineChartRequest): Html {
       marginRight: 14,
       marginBottom: 32,
       marginLeft: 48,
-      x: { label: null, ticks: size === 'wide' ? 6 : 4, tickFormat: (value: number) => short(value), nice: false },
+      x: {
+        label: null,
+        ticks: size === 'wide' ? 6 : 4,
+        tickFormat: (value: number) => tickText(value),
+        domain: [0, lastStep(lines, stretches)],
+      },
       y: {
         label: null,
         grid: true,
-        ticks: log ? 4 : 5,
         tickSize: 0,
-        ...(zero ? { zero } : {}),
-        ...(log ? { type: 'log' as const } : { nice: true }),
-        tickFormat: log ? decadeFormat(lines) : format,
+        ...(log
+          ? {
+              transform: Math.log10,
+              ticks: decadeTicks(lines).map(Math.log10),
+              tickFormat: (at: number) => format(10 ** at),
+            }
+          : { nice: true, zero, ticks: 5, tickFormat: format }),
       },
       marks: [...borders(stretches, size), ...marks],
     },
   });
 }
 
-/** Labels at 1, 2 and 5 of each decade; at every tick of a span below two decades they would overlap. */
-function decadeFormat(lines: readonly Line[]): (value: number) => string {
-  const values = lines.flatMap(({ segments }) => segments.flatMap((segment) => segment.map(({ y }) => y)));
-  const wide =
-    values.reduce((a, b) => Math.max(a, b), 0) / values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY) >
-    300;
-  return (value) => {
-    const lead = Number(value.toExponential().split('e')[0]);
-    return (wide ? lead === 1 : [1, 2, 5].includes(Math.round(lead))) ? short(value) : '';
-  };
+/** The library's own axis of decades leaves out labels as it likes, so the decades are taken here: 1, 2 and 5 of each that the lines reach, or the decades alone where those are many. */
+function decadeTicks(lines: readonly Line[]): number[] {
+  const all = lines.flatMap(({ segments }) => segments.flat()).map(({ y }) => Math.log10(y));
+  const low = all.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const high = all.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const leads = high - low > MANY_DECADES ? [1] : [1, 2, 5];
+  const decades = Array.from(
+    { length: Math.max(0, Math.ceil(high) - Math.floor(low) + 1) },
+    (_, place) => Math.floor(low) + place,
+  );
+  const ticks = decades.flatMap((decade) => leads.map((lead) => Number(`${lead}e${decade}`)));
+  return ticks.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
 }
 
 /** Where one run ends and the next begins, each with its name above. */
@@ -101,6 +113,12 @@ function borders(stretches: readonly Stretch[], size: 'wide' | 'small'): Plot.Ma
   ];
 }
 
+/** The end of the axis of steps. */
+function lastStep(lines: readonly Line[], stretches: readonly Stretch[]): number {
+  const ends = lines.flatMap(({ segments }) => segments.map((segment) => segment.at(-1)?.x ?? 0));
+  return Math.max(1, ...ends, ...stretches.map(({ offset, steps }) => offset + steps));
+}
+
 function lineMarks(
   { name, look, segments, raw = false }: Line,
   { smooth, format }: { smooth: number; format: (value: number) => string },
@@ -109,7 +127,8 @@ function lineMarks(
   const even = segments.map((segment) => thinned(smoothed(segment, smooth), MOST_POINTS));
   const told = placed(even.map((segment) => spread(segment, TOLD_POINTS)));
   const channels = { x: 'x', y: 'y', z: 'segment' } as const;
-  const title = ({ x, y }: Placed) => plainText(`${name}, step ${short(x)}: ${format(y)}`);
+  const title = ({ x, y }: Placed) =>
+    plainText(`${name}, step ${count(x)}: ${format === tickText ? short(y) : format(y)}`);
   return [
     ...(raw ? [Plot.line(single, { ...channels, stroke: look.colour, strokeOpacity: 0.3, strokeWidth: 1 })] : []),
     Plot.line(placed(even), {

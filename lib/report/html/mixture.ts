@@ -53,6 +53,9 @@ function rowsOf(mixture: readonly MixtureLine[]): Row[] {
     const below = Object.entries(tasks).map(([task, { samples, tokens }]) => {
       return { label: `${label}: ${task}`, samples: samples / drawn, tokens: tokens / all };
     });
+    // The only line of a mixture has all of it; its tasks alone are worth a row.
+    if (mixture.length === 1 && below.length > 1)
+      return below.map((row, one) => ({ ...row, label: Object.keys(tasks)[one] ?? '' }));
     return [{ label, planned, samples: sampleShare, tokens: tokenShare }, ...(below.length > 1 ? below : [])];
   });
 }
@@ -78,10 +81,10 @@ function runChart({ name, mixture }: ReportedRun): Html {
   });
   const chart = drawChart({
     description: `Shares of the mixture. ${told.join('; ')}.`,
-    width: 540,
+    width: 460,
     height: 22 * rows.length + 40,
     options: {
-      marginLeft: 176,
+      marginLeft: 156,
       marginRight: 20,
       marginTop: 6,
       marginBottom: 28,
@@ -97,12 +100,13 @@ function runChart({ name, mixture }: ReportedRun): Html {
       marks: dots,
     },
   });
-  return figure({ title: name, chart });
+  const only = mixture.length === 1 ? mixture[0]?.source : undefined;
+  return figure({ title: name, chart, ...(only !== undefined && { note: `all of it ${only}` }) });
 }
 
 /** As much of a label as stands left of the axis; the whole is in the table. */
 function shortened(label: string): string {
-  const most = 26;
+  const most = 23;
   return label.length > most ? `${label.slice(0, 8)}…${label.slice(label.length - most + 9)}` : label;
 }
 

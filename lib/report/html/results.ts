@@ -1,8 +1,8 @@
 /** What the runs reached on held-out questions: a chart of intervals, and the table behind it. */
 
 import * as Plot from '@observablehq/plot';
-import { drawChart, figure, type Look, legend, lookOf } from './chart.ts';
-import { fixed } from './format.ts';
+import { drawChart, figure, type Look, lookOf } from './chart.ts';
+import { fixed, tickText } from './format.ts';
 import { type Fragment, type Html, html, plainText } from './markup.ts';
 import { CONTROLS, type Control, type Estimate, type Figures, type ReportedChain, type ReportedRun } from './report.ts';
 import { table } from './table.ts';
@@ -76,69 +76,78 @@ export function resultsSection(columns: readonly Column[], notes: readonly strin
   return html`<section id="results"><h2>Results</h2>
 <p>Figures on questions that were not trained on, each with its 95 % interval.${controls.map((name) => html` <em>${name}</em>: ${CONTROL_MEANING[name]}.`)}</p>
 ${notes.map((note) => html`<p class="note">${note}</p>`)}
-${figure({ title: 'Figures by task', note: 'lines: 95 % intervals', chart: intervalChart(columns, tasks), legend: legend(columns) })}
+<div class="charts small">${tasks.map((task) => intervalChart(columns, task))}</div>
 ${figureTable('Figures by task', columns, tasks)}
 ${details.length > 0 && html`<details><summary>Details of the figures</summary>${figureTable('Details of the figures', columns, details)}</details>`}</section>`;
 }
 
-/** A dot for each figure on its interval; those of one task below each other. */
-function intervalChart(columns: readonly Column[], tasks: readonly string[]): Html {
-  const gap = 11;
-  const row = columns.length * gap + 16;
-  const marks = columns.flatMap(({ name, figures, look, control }, place) => {
-    const data = tasks.flatMap((task) => {
-      const own = estimateOf(figures, task);
-      return own === undefined ? [] : [{ task: plainText(task), ...own }];
-    });
-    const dy = (place - (columns.length - 1) / 2) * gap;
-    const title = (one: Estimate & { task: string }) =>
-      plainText(`${one.task}, ${name}: ${fixed(one.value)} (${interval(one)}), n ${one.n}`);
+/** A dot on its interval for everyone who answered, a chart for each task. */
+function intervalChart(columns: readonly Column[], task: string): Html {
+  const asked = columns.flatMap((column) => {
+    const own = estimateOf(column.figures, task);
+    return own === undefined ? [] : [{ ...column, ...own, label: plainText(column.name) }];
+  });
+  const marks = asked.flatMap((one) => {
+    const { look, control, label } = one;
     const paint = control === undefined ? { fill: look.colour } : { stroke: look.colour, strokeWidth: 1.8 };
+    const title = () => plainText(`${task}, ${label}: ${fixed(one.value)} (${interval(one)}), n ${one.n}`);
+    const width = control === undefined ? 2.5 : 1;
     return [
-      Plot.ruleY(data, {
-        y: 'task',
-        x1: 'low',
-        x2: 'high',
-        dy,
-        stroke: look.colour,
-        strokeWidth: control === undefined ? 2 : 1,
-      }),
-      Plot.dot(data, { y: 'task', x: 'value', dy, symbol: look.symbol, r: 4, title, ...paint }),
+      Plot.ruleY([one], { y: 'label', x1: 'low', x2: 'high', stroke: look.colour, strokeWidth: width }),
+      Plot.dot([one], { y: 'label', x: 'value', symbol: look.symbol, r: 4.5, title, ...paint }),
     ];
   });
-  return drawChart({
-    description: `Dots with intervals on an axis from 0 to 1. ${columns.map((column) => describe(column, tasks)).join('; ')}. The table below holds every number.`,
-    width: 700,
-    height: row * tasks.length + 40,
+  const chart = drawChart({
+    description: `Dots with intervals on an axis from 0 to 1. ${asked.map(({ label, value }) => `${label}: ${fixed(value)}`).join(', ')}.`,
+    width: 340,
+    height: 19 * asked.length + 34,
     options: {
-      marginLeft: 84,
-      marginRight: 16,
-      marginTop: 8,
+      marginLeft: 96,
+      marginRight: 14,
+      marginTop: 4,
       marginBottom: 28,
-      x: { domain: [0, 1], label: null, grid: true, ticks: 5 },
-      y: { type: 'band', domain: tasks.map(plainText), label: null, tickSize: 0, padding: 0 },
+      x: { domain: [0, 1], label: null, grid: true, ticks: 5, tickFormat: tickText },
+      y: {
+        type: 'band',
+        domain: [...new Set(asked.map(({ label }) => label))],
+        label: null,
+        tickSize: 0,
+        tickFormat: shortened,
+      },
       marks: [Plot.ruleX([0], { strokeOpacity: 0.4 }), ...marks],
     },
   });
+  const last = asked.findLast(({ control }) => control === undefined);
+  return figure({ title: task, note: last === undefined ? '' : fixed(last.value), chart });
 }
 
-function describe({ name, figures }: Column, tasks: readonly string[]): string {
-  const told = tasks.flatMap((task) => {
-    const own = estimateOf(figures, task);
-    return own === undefined ? [] : [`${task} ${fixed(own.value)}`];
-  });
-  return `${name}: ${told.join(', ')}`;
+/** As much of a name as stands left of the axis. */
+function shortened(name: string): string {
+  const most = 14;
+  return name.length > most ? `…${name.slice(1 - most)}` : name;
 }
 
 function figureTable(caption: string, columns: readonly Column[], names: readonly string[]): Html {
+  const head = columns.map(({ name, figures }): Fragment => {
+    const n = commonCount(figures, names);
+    return html`${name}${n !== undefined && html`<small>n ${n}</small>`}`;
+  });
   const rows = names.map((name): Fragment[] => [
     html`${name}${MEANING[name] !== undefined && html`<small>${MEANING[name]}</small>`}`,
     ...columns.map(({ figures }) => {
       const own = estimateOf(figures, name);
-      return own === undefined ? '-' : html`${fixed(own.value)}<small>${interval(own)}<br>n ${own.n}</small>`;
+      if (own === undefined) return '-';
+      const n = commonCount(figures, names) === undefined && html`<br>n ${own.n}`;
+      return html`${fixed(own.value)}<small>${interval(own)}${n}</small>`;
     }),
   ]);
-  return table({ caption, head: ['figure', ...columns.map(({ name }) => name)], rows });
+  return table({ caption, head: ['figure', ...head], rows, quiet: true });
+}
+
+/** The number of questions where it is the same for all figures. */
+function commonCount(figures: Figures, names: readonly string[]): number | undefined {
+  const counts = new Set(names.flatMap((name) => estimateOf(figures, name)?.n ?? []));
+  return counts.size === 1 ? [...counts][0] : undefined;
 }
 
 function estimateOf(figures: Figures, name: string): Estimate | undefined {

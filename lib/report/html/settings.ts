@@ -19,6 +19,7 @@ ${
   html`<details${open && differences.length > 0 ? OPEN : ''}><summary>What differs between the runs: ${differences.length} settings</summary>${table(
     {
       caption: 'Settings that differ',
+      quiet: true,
       head: ['setting', ...runs.map(({ label }) => label)],
       rows: differences,
       texts: runs.length + 1,
@@ -30,7 +31,7 @@ ${runs.map(
     html`<details><summary>${label}: all settings</summary><pre tabindex="0">${run.config}</pre></details>`,
 )}
 <h3>Versions</h3>
-${table({ caption: 'Versions', head: ['', ...runs.map(({ label }) => label)], rows: factRows(runs), texts: runs.length + 1 })}</section>`;
+${table({ caption: 'Versions', quiet: true, head: ['', ...runs.map(({ label }) => label)], rows: factRows(runs), texts: runs.length + 1 })}</section>`;
 }
 
 const OPEN = html` open`;

@@ -47,10 +47,11 @@ figure{margin:0}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding-bottom:.35rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .9rem .35rem 0;border-bottom:1px solid var(--rule)}
+caption:has(.hidden){padding:0}
 thead th{color:var(--muted);font-weight:600;white-space:nowrap}
 tbody th{font-weight:600}
 .number{text-align:right;white-space:nowrap}
-th small,td small{display:block;line-height:1.3}
+th small,td small{display:block;line-height:1.3;font-weight:400}
 .below{padding-left:1.2rem;font-weight:400}
 details{margin:.7rem 0}
 summary{cursor:pointer;font-weight:600;padding:.2rem 0}
@@ -62,7 +63,9 @@ code{font-size:.88em;overflow-wrap:anywhere}
 .definitions{position:absolute}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.6rem}
 .picture{display:block;width:100%;height:auto;border-radius:4px}
-.pictures figcaption{font-size:.85rem;margin-top:.2rem}
+.pictures figcaption{font-size:.85rem;margin-top:.2rem;line-height:1.3;overflow-wrap:anywhere}
+.sayings{list-style:none;margin:.7rem 0 0;padding:0;font-size:.92rem}
+.sayings li{margin:.35rem 0;overflow-wrap:anywhere}
 .answers th,.answers td{font-size:.85rem;overflow-wrap:anywhere;min-width:6.5rem}
 .answers tbody th{font-weight:400}
 .verdict{white-space:nowrap;font-weight:600}

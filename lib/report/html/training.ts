@@ -75,7 +75,7 @@ export function runTable(runs: readonly ReportedRun[]): Html {
   });
   const note =
     'Tokens are those that are trained on: answers, not questions or images. Memory is the most that the process held in main memory.';
-  return table({ caption: 'Runs', head, rows, texts: 2, note });
+  return table({ caption: 'Runs', head, rows, texts: 2, note, quiet: true });
 }
 
 function lossOf(stretches: readonly Stretch[]): Segment[] {
@@ -160,19 +160,19 @@ interface Resource {
 
 const RESOURCES: readonly Resource[] = [
   { title: 'Samples a second', note: '', of: ({ samplesPerSecond }) => samplesPerSecond },
-  { title: 'Tokens a second', note: 'trained on', of: ({ tokens, seconds }) => tokens / seconds },
+  { title: 'Tokens a second', note: 'answers', of: ({ tokens, seconds }) => tokens / seconds },
   {
     title: 'Waiting for data',
-    note: 'share of a step',
+    note: '',
     of: ({ dataWait }) => dataWait,
-    format: (value) => `${Number((100 * value).toPrecision(3))} %`,
+    format: (value) => `${Number((100 * value).toFixed(1))} %`,
   },
   {
     title: 'Main memory',
     note: 'GiB, of the process',
     of: ({ residentBytes }) => (residentBytes === undefined ? undefined : residentBytes / GIB),
   },
-  { title: 'Norm of the gradients', note: 'before clipping', of: ({ gradNorm }) => gradNorm },
+  { title: 'Norm of gradients', note: '', of: ({ gradNorm }) => gradNorm },
 ];
 
 function resourceCharts(stretches: readonly Stretch[]): Html[] {

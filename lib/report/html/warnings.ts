@@ -3,14 +3,15 @@
 import type { RunEvent, StepEvent } from '../events.ts';
 import { fixed, percent } from './format.ts';
 import type { ReportedRun } from './report.ts';
-import { meanOf } from './series.ts';
+import { meanOf, type Point } from './series.ts';
 
 /** A share of waiting for data above this costs more than it should. */
 const MUCH_WAIT = 0.1;
 /** Part of a run at its start and at its end over which losses are compared. */
 const EDGE = 0.1;
-/** A loss that ends this much above where it began has risen; less is noise. */
+/** A loss has risen where it ends by this part above its beginning, and by so many standard errors; less is noise. */
 const RISE = 1.1;
+const ERRORS = 4;
 /** Steps that are named one by one. */
 const NAMED = 5;
 
@@ -61,7 +62,16 @@ function risen(steps: readonly StepEvent[]): string[] {
       return own === undefined || own.tokens === 0 ? [] : [{ x: step, y: own.loss }];
     });
     if (points.length < 2 * edge || edge < 2) return [];
-    const [first, last] = [meanOf(points.slice(0, edge)), meanOf(points.slice(-edge))];
-    return last > RISE * first ? [`the loss of ${name} rose from ${fixed(first)} to ${fixed(last)}`] : [];
+    const [start, end] = [points.slice(0, edge), points.slice(-edge)];
+    const [first, last] = [meanOf(start), meanOf(end)];
+    const error = Math.sqrt(varianceOf(start) / start.length + varianceOf(end) / end.length);
+    return last > Math.max(RISE * first, first + ERRORS * error)
+      ? [`the loss of ${name} rose from ${fixed(first)} to ${fixed(last)}`]
+      : [];
   });
+}
+
+function varianceOf(points: readonly Point[]): number {
+  const mean = meanOf(points);
+  return points.reduce((sum, { y }) => sum + (y - mean) ** 2, 0) / Math.max(1, points.length - 1);
 }
