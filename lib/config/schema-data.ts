@@ -1,6 +1,7 @@
 /** The part of the schema that says what is trained on. */
 
 import { z } from 'zod';
+import { path } from './schema-model.ts';
 
 /** What a line of the mixture has beside the options of its source. */
 export const mixtureLineKeys = {
@@ -58,5 +59,8 @@ export const dataSchema = <Line>(source: z.ZodType<Line>) =>
         .default(512)
         .describe('Longest example in tokens, visual ones included; longer texts are cut.'),
       packing: packing.optional(),
+      cache: path(
+        'Folder for the indexes of sources, which are made once and can be made again. Default: index in the cache folder of this program.',
+      ).optional(),
     })
     .describe('What it is trained on.');

@@ -19,6 +19,8 @@ export interface SourceDeclaration {
   tasks: readonly string[];
   /** True when it needs no files, so that root may be left out. */
   embedded?: boolean;
+  /** True when its rows are indexed, so that an index may be named. */
+  indexed?: boolean;
   /** Its own options. A field that is a file or folder carries `.meta({ path: true })`. */
   options: z.ZodObject;
 }
@@ -34,6 +36,7 @@ export interface SchemaNames {
 export interface SourceConfig {
   source: string;
   root: string;
+  index?: string | undefined;
   task?: string | undefined;
   rate: number;
   batch?: number | undefined;
@@ -44,6 +47,7 @@ export interface SourceConfig {
 export interface EvalSourceConfig {
   source: string;
   root: string;
+  index?: string | undefined;
   task?: string | undefined;
   samples: number;
   [option: string]: unknown;
@@ -69,6 +73,10 @@ const engine = z
   })
   .describe('Which engine computes, and where.');
 
+const indexFolder = path(
+  'Index of the source, as `tristage prepare` makes it. Default: one in data.cache, made where it is missing.',
+);
+
 /** @param keys what the line has beside the source's own options */
 function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>): z.ZodObject {
   const [first, ...rest] = source.tasks;
@@ -78,6 +86,7 @@ function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>):
     root: source.embedded
       ? path('Has no effect: this source makes its samples itself.').default('.')
       : path('Folder of the source’s files.'),
+    ...(source.indexed === true ? { index: indexFolder.optional() } : {}),
     task: source.tasks.length > 1 ? task : task.default(first ?? ''),
     ...keys,
     ...source.options.shape,

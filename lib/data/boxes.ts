@@ -10,6 +10,7 @@ export type Box = readonly [number, number, number, number];
 /** x1, y1, x2, y2 in pixels. */
 export type PixelBox = readonly [number, number, number, number];
 
+/** Sides of an image in pixels. */
 export interface ImageSize {
   width: number;
   height: number;

@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { sha256 } from '../core/hash.ts';
 import { readImageSize } from './image-bytes.ts';
-import type { KnownRow, RowImage, RowPlan, SourceRow } from './row-source.ts';
+import type { KnownRow, RowImage, RowPlan, SourceRow } from './rows.ts';
 import type { EncodedImage, Sample } from './sample.ts';
 import type { OpenSource } from './source.ts';
 

@@ -2,7 +2,7 @@
 
 import { createRowHash, openRows } from './open-rows.ts';
 import { createRejections, rejectionNotes } from './rejections.ts';
-import type { RowPlan, SourceRow } from './row-source.ts';
+import type { RowPlan, SourceRow } from './rows.ts';
 import { emptySource, type OpenSource } from './source.ts';
 
 /**

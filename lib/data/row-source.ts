@@ -5,60 +5,11 @@
 
 import { z } from 'zod';
 import { openInMemory } from './row-memory.ts';
-import type { Sample } from './sample.ts';
+import type { KnownRow, RowPlan, RowSample, RowScan, SourceRow } from './rows.ts';
 import { checkSourceName, checkSourceOptions, type Source, type SourceKind, type SourceRoot } from './source.ts';
 import type { Pick as Draw, Task } from './task.ts';
 
-/** The image of a row: a file below the root (or anywhere, by an absolute path), or a member of a plain tar. */
-export type RowImage = RowFile | RowMember;
-
-export interface RowFile {
-  file: string;
-  width?: number;
-  height?: number;
-}
-
-export interface RowMember {
-  /** The tar, relative to root or absolute. */
-  shard: string;
-  /** First byte of the member's content. */
-  offset: number;
-  size: number;
-  name: string;
-  width?: number;
-  height?: number;
-}
-
-/** What the annotations say of one sample. */
-export interface SourceRow<Row> {
-  /** Unique within the source. */
-  id: string;
-  image?: RowImage;
-  /** A small plain JSON value. */
-  record: Row;
-}
-
-/** What `rows` reports beside the rows that it gives. */
-export interface RowScan {
-  /**
-   * Counts what cannot be used.
-   * @param reason one of few short phrases, such as `missing image`
-   * @param where the row and what is wrong, for people
-   */
-  reject(reason: string, where: string): void;
-  signal?: AbortSignal;
-}
-
-/** A row as `sample` gets it; the sizes are those of the image, where `sizes` asks for them or the annotations give them. */
-export interface KnownRow<Row> {
-  id: string;
-  record: Row;
-  width?: number;
-  height?: number;
-}
-
-/** What a sample is beside its identity and image. */
-export type RowSample = Pick<Sample, 'turns'> & Partial<Pick<Sample, 'task' | 'boxes' | 'truth'>>;
+export type { KnownRow, RowFile, RowImage, RowMember, RowSample, RowScan, SourceRow } from './rows.ts';
 
 /** A source as its author writes it. */
 export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
@@ -99,30 +50,12 @@ export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
   texts?(options: SourceRoot & z.output<Options>): Iterable<string>;
 }
 
+/** What `sample` gets beside the row. */
 export interface SampleContext<Options extends z.ZodObject> {
   options: z.output<Options>;
   task: Task;
   /** Draws wordings. */
   pick: Draw;
-}
-
-/** Rows with checked options bound to them: what an index is made of and samples come from. */
-export interface RowPlan {
-  readonly name: string;
-  readonly root: string;
-  readonly task: Task;
-  readonly samplesPerImage: number;
-  readonly sizes: boolean;
-  /** Decides, with the contents of the inputs, which rows there are. */
-  readonly indexKey: unknown;
-  /** Decides, with the rows, what the samples are. */
-  readonly sampleKey: unknown;
-  /** Where everything lies: root and the options that are paths, which are in none of the keys. */
-  readonly places: readonly unknown[];
-  inputs(): Promise<readonly string[]>;
-  rows(scan: RowScan): AsyncIterable<SourceRow<unknown>>;
-  sample(row: KnownRow<unknown>, pick: Draw): RowSample;
-  texts?(): Iterable<string>;
 }
 
 /** A source whose rows can be indexed. */
@@ -139,7 +72,7 @@ export type SourceRequest = Parameters<Source['open']>[0];
 
 /** True for a source that {@link defineRowSource} made. */
 export function isRowSource(source: Source): source is RowSource {
-  return 'plan' in source;
+  return source.indexed === true && 'plan' in source;
 }
 
 /**
@@ -152,7 +85,17 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
   checkSourceName(definition);
   const { name, aliases = {}, summary, kind, tasks, options } = definition;
   const plan = (request: SourceRequest): RowPlan => planOf(definition, request);
-  return { name, aliases, summary, kind, tasks, options, plan, open: (request) => openInMemory(plan(request)) };
+  return {
+    name,
+    aliases,
+    indexed: true,
+    summary,
+    kind,
+    tasks,
+    options,
+    plan,
+    open: async (request) => openInMemory(plan(request)),
+  };
 }
 
 function planOf<Options extends z.ZodObject, Row>(

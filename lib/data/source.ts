@@ -60,6 +60,8 @@ export interface Source {
   readonly kind: SourceKind;
   /** True for a source that makes its samples itself: it needs no root. */
   readonly embedded?: boolean;
+  /** True for a source whose rows can be indexed; see `defineRowSource`. */
+  readonly indexed?: boolean;
   readonly tasks: readonly Task[];
   /** URL of a module that gives images with the truth of every patch (see `PatchModule`); absent: the source has none. */
   readonly patches?: string;
@@ -76,6 +78,10 @@ export interface Source {
 /** A source as its author writes it: `open` gets checked options of their own type. */
 export interface SourceDefinition<Options extends z.ZodObject> extends Omit<Source, 'options' | 'open'> {
   readonly options: Options;
+  /**
+   * Reads the index of the source.
+   * @throws TristageError of kind `data` when files are missing or nothing usable is there
+   */
   open(options: SourceRoot & z.output<Options>): Promise<OpenSource>;
 }
 

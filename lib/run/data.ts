@@ -9,8 +9,9 @@ import type { OpenSource } from '../data/source.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
-import { type Registry, sourceOf } from './config.ts';
+import type { Registry } from './config.ts';
 import { dataFaults } from './data-faults.ts';
+import { openSourceLine } from './open-source.ts';
 
 /** A line of the mixture with its source open. */
 export interface OpenLine {
@@ -43,9 +44,9 @@ export async function openData(config: RunConfig, registry: Registry, kept?: rea
   if (!pruned) checkVocabulary(config, whole);
   const lines: OpenLine[] = [];
   const faults = dataFaults();
-  for (const { source: name, rate, batch, ...options } of config.data.mixture.sources) {
-    const source = await faults.attempt(() => sourceOf(name, registry).open(options));
-    if (source !== undefined) lines.push({ source, rate, batch, task: options.task ?? '' });
+  for (const { rate, batch, ...line } of config.data.mixture.sources) {
+    const source = await faults.attempt(() => openSourceLine(line, { registry, cache: config.data.cache }));
+    if (source !== undefined) lines.push({ source, rate, batch, task: line.task ?? '' });
   }
   faults.raise();
   const fingerprint = sha256(

@@ -6,10 +6,11 @@ import type { Logger } from '../core/log.ts';
 import { modelShapes } from '../model/shapes.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { trainableIn } from '../train/trainable.ts';
-import { type Registry, type ResolvedRun, sourceOf, stageOf } from './config.ts';
+import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { type OpenData, openData, openLoader } from './data.ts';
 import { type DataFaults, dataFaults } from './data-faults.ts';
 import { modelConfigOf, weightsParts } from './model-config.ts';
+import { openSourceLine } from './open-source.ts';
 import { checkParent, openParent } from './parent.ts';
 import { planOf } from './plan.ts';
 import { openRuns } from './plugins.ts';
@@ -156,7 +157,7 @@ function megabytes(bytes: number): string {
 
 /** Opens the sources of the run's questions, so that a missing one is known before training. */
 async function openQuestions({ config, registry }: ResolvedRun, faults: DataFaults): Promise<void> {
-  for (const { source, samples: _, ...options } of config.eval?.sources ?? []) {
-    await faults.attempt(() => sourceOf(source, registry).open(options));
+  for (const { samples: _, ...line } of config.eval?.sources ?? []) {
+    await faults.attempt(() => openSourceLine(line, { registry, cache: config.data.cache }));
   }
 }

@@ -11,6 +11,7 @@ import { summarise } from '../eval/metrics/summary.ts';
 import { collectQuestions, type Questions, withSharedImages } from '../eval/questions.ts';
 import { unanswered } from '../eval/runner.ts';
 import { type Registry, sourceOf } from './config.ts';
+import { openSourceLine } from './open-source.ts';
 
 /** How questions are chosen and answered. */
 export type EvalSettings = NonNullable<RunConfig['eval']>;
@@ -50,8 +51,9 @@ export async function openEvaluation(request: OpenEvaluationRequest): Promise<Ev
   const settings = settingsOf(request, notes);
   const samples: Sample[] = [];
   const facts: unknown[] = [];
-  for (const { source: name, samples: perTask, ...options } of settings.sources) {
-    const source = await sourceOf(name, registry).open(options);
+  for (const { samples: perTask, ...line } of settings.sources) {
+    const name = line.source;
+    const source = await openSourceLine(line, { registry, cache: config.data.cache });
     const questions = await collectQuestions({ source, perTask, seed: settings.seed });
     notes.push(...source.notes, ...remarks(name, questions, perTask));
     samples.push(...questions.samples);
@@ -78,7 +80,8 @@ function settingsOf(request: OpenEvaluationRequest, notes: string[]): EvalSettin
     .filter((line) => split === undefined || hasSplit(line, request, notes))
     .map((line) => ({
       ...line,
-      ...(split === undefined ? {} : { split }),
+      // An index holds the rows of one split.
+      ...(split === undefined ? {} : { split, index: undefined }),
       ...(samples === undefined ? {} : { samples }),
     }));
   if (sources.length === 0) throw nothingToAsk(`no source with a split ${split}`);

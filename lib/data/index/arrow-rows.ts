@@ -1,7 +1,7 @@
 /** Rows as record batches of Apache Arrow: the columns, and both directions. */
 
 import type { Data, DataType, RecordBatch, Schema } from 'apache-arrow';
-import type { RowImage, SourceRow } from '../row-source.ts';
+import type { RowImage, SourceRow } from '../rows.ts';
 
 /** The library, loaded when an index is first touched: a run without one must not wait for it. */
 export type Arrow = typeof import('apache-arrow');

@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { publishFolderAtomic, removeTemporaries } from '../../core/atomic.ts';
 import { belowRoot } from '../open-rows.ts';
 import { createRejections, type Rejection, rejectionNotes } from '../rejections.ts';
-import type { RowImage, RowPlan, SourceRow } from '../row-source.ts';
+import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
 import type { EncodedImage } from '../sample.ts';
 import { emptySource } from '../source.ts';
 import type { EncodedRow } from './arrow-rows.ts';

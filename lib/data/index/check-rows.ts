@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { readImageSize } from '../image-bytes.ts';
 import { imageOfRow, sampleOfRow } from '../open-rows.ts';
-import type { RowImage, RowPlan, SourceRow } from '../row-source.ts';
+import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
 import { checkSample, type EncodedImage, type Sample } from '../sample.ts';
 import type { EncodedRow } from './arrow-rows.ts';
 

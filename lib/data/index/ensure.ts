@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
 import { openRows } from '../open-rows.ts';
-import type { RowPlan } from '../row-source.ts';
+import type { RowPlan } from '../rows.ts';
 import type { OpenSource } from '../source.ts';
 import { type BuildRequest, buildIndex, digestInputs } from './build.ts';
 import { withLock } from './lock.ts';
@@ -32,7 +32,8 @@ export interface EnsuredIndex {
 export async function ensureIndex(plan: RowPlan, request: EnsureRequest): Promise<EnsuredIndex> {
   const inputs = await digestInputs(plan);
   const named = 'index' in request.place;
-  const folder = 'index' in request.place ? request.place.index : cached(plan, { inputs, request, cache: request.place.cache });
+  const folder =
+    'index' in request.place ? request.place.index : cached(plan, { inputs, request, cache: request.place.cache });
   const known = await usable(plan, { folder, inputs, request, named });
   if ('manifest' in known) return { folder, manifest: known.manifest, built: false };
   const build = async (): Promise<EnsuredIndex> => {
@@ -74,7 +75,8 @@ async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManif
     checkIndexKey(folder, manifest, plan);
     const changed = await staleness(manifest, { root: plan.root, inputs });
     if (changed !== undefined) return { reason: `its index is out of date, ${changed}` };
-    if (request.verify === 'decode' && manifest.verify !== 'decode') return { reason: 'its images were not decoded yet' };
+    if (request.verify === 'decode' && manifest.verify !== 'decode')
+      return { reason: 'its images were not decoded yet' };
     await openIndex(folder, manifest);
     return { manifest };
   } catch (error) {

@@ -8,7 +8,7 @@ import { TristageError } from '../../core/errors.ts';
 import type { RowStore } from '../open-rows.ts';
 import { SECTION_ROWS } from '../open-rows.ts';
 import { rejectionNotes } from '../rejections.ts';
-import type { RowPlan } from '../row-source.ts';
+import type { RowPlan } from '../rows.ts';
 import { decodeRow } from './arrow-rows.ts';
 import { digestFolder } from './digests.ts';
 import type { IndexManifest, InputDigest } from './manifest.ts';
