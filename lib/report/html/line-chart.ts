@@ -45,7 +45,9 @@ interface Placed extends Point {
 /** Lines over the steps of one or several runs. */
 export function lineChart(request: LineChartRequest): Html {
   const { lines, stretches, size, log = false, zero = false, smooth = SMOOTH, format = tickText } = request;
-  const marks = lines.flatMap((line) => lineMarks(line, { smooth, format }));
+  const drawn = lines.map((line) => drawnOf(line, smooth));
+  const marks = drawn.flatMap((line) => lineMarks(line, format));
+  const ticks = log ? decadeTicks(drawn.flatMap(({ single, even }) => [...single, ...even])) : [];
   return drawChart({
     description: request.description,
     ...SIZES[size],
@@ -67,7 +69,7 @@ export function lineChart(request: LineChartRequest): Html {
         ...(log
           ? {
               transform: Math.log10,
-              ticks: decadeTicks(lines).map(Math.log10),
+              ticks: ticks.map(Math.log10),
               tickFormat: (at: number) => format(10 ** at),
             }
           : { nice: true, zero, ticks: 5, tickFormat: format }),
@@ -78,8 +80,8 @@ export function lineChart(request: LineChartRequest): Html {
 }
 
 /** The library's own axis of decades leaves out labels as it likes, so the decades are taken here: 1, 2 and 5 of each that the lines reach, or the decades alone where those are many. */
-function decadeTicks(lines: readonly Line[]): number[] {
-  const all = lines.flatMap(({ segments }) => segments.flat()).map(({ y }) => Math.log10(y));
+function decadeTicks(points: readonly Point[]): number[] {
+  const all = points.map(({ y }) => Math.log10(y));
   const low = all.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = all.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const leads = high - low > MANY_DECADES ? [1] : [1, 2, 5];
@@ -119,24 +121,35 @@ function lastStep(lines: readonly Line[], stretches: readonly Stretch[]): number
   return Math.max(1, ...ends, ...stretches.map(({ offset, steps }) => offset + steps));
 }
 
-function lineMarks(
-  { name, look, segments, raw = false }: Line,
-  { smooth, format }: { smooth: number; format: (value: number) => string },
-): Plot.Markish[] {
-  const single = placed(segments.map((segment) => thinned(segment, MOST_POINTS)));
+/** What is drawn of a line. */
+interface Drawn {
+  readonly line: Line;
+  /** Means of few steps, where these are shown. */
+  readonly single: readonly Placed[];
+  readonly even: readonly Placed[];
+  /** Points that tell their value. */
+  readonly told: readonly Placed[];
+}
+
+function drawnOf(line: Line, smooth: number): Drawn {
+  const { segments, raw = false } = line;
   const even = segments.map((segment) => thinned(smoothed(segment, smooth), MOST_POINTS));
-  const told = placed(even.map((segment) => spread(segment, TOLD_POINTS)));
+  return {
+    line,
+    single: raw ? placed(segments.map((segment) => thinned(segment, MOST_POINTS))) : [],
+    even: placed(even),
+    told: placed(even.map((segment) => spread(segment, TOLD_POINTS))),
+  };
+}
+
+function lineMarks({ line, single, even, told }: Drawn, format: (value: number) => string): Plot.Markish[] {
+  const { name, look } = line;
   const channels = { x: 'x', y: 'y', z: 'segment' } as const;
-  const title = ({ x, y }: Placed) =>
-    plainText(`${name}, step ${count(x)}: ${format === tickText ? short(y) : format(y)}`);
+  const exact = format === tickText ? short : format;
+  const title = ({ x, y }: Placed) => plainText(`${name}, step ${count(x)}: ${exact(y)}`);
   return [
-    ...(raw ? [Plot.line(single, { ...channels, stroke: look.colour, strokeOpacity: 0.3, strokeWidth: 1 })] : []),
-    Plot.line(placed(even), {
-      ...channels,
-      stroke: look.colour,
-      strokeWidth: 2,
-      strokeDasharray: look.dash,
-    }),
+    Plot.line(single, { ...channels, stroke: look.colour, strokeOpacity: 0.3, strokeWidth: 1 }),
+    Plot.line(even, { ...channels, stroke: look.colour, strokeWidth: 2, strokeDasharray: look.dash }),
     // Invisible until pointed at; the only way to read a value off a page without scripts.
     Plot.dot(told, { x: 'x', y: 'y', r: 5, fill: look.colour, fillOpacity: 0, className: 'told', title }),
   ];

@@ -8,7 +8,7 @@ import type { Gallery, Report, ReportedChain, ReportedRun } from './report.ts';
 import { chainColumns, comparedColumns, examinedOnly, resultsSection, weakFigures } from './results.ts';
 import { settingsSection } from './settings.ts';
 import { STYLE } from './style.ts';
-import { comparedLosses, comparedTaskLosses, runTable, trainingSection } from './training.ts';
+import { comparedCharts, comparedTaskLosses, runTable, trainingSection } from './training.ts';
 
 /** Tells a report from any other page. */
 export const GENERATOR = '<meta name="generator" content="tristage">';
@@ -44,8 +44,10 @@ ${body}
 `);
 }
 
-function titleOf({ runs }: ReportedChain): string {
-  return runs.map(({ name }) => name).join(' → ');
+/** The runs in order, under the name of the folder that holds them. */
+function titleOf({ label, runs }: ReportedChain): string {
+  const names = runs.map(({ name }) => name).join(' → ');
+  return runs.at(-1)?.name === label ? names : `${label}: ${names}`;
 }
 
 function chainBody(chain: ReportedChain, gallery: Gallery | undefined): Html {
@@ -78,17 +80,19 @@ function comparisonBody(chains: readonly ReportedChain[], gallery: Gallery | und
   );
   return html`${header({ title: `${chains.length} runs compared`, runs, parts: ['results', 'warnings', 'training', gallery && 'gallery', 'configuration'] })}
 <main>
-${resultsSection(comparedColumns(chains), trainingNotes(runs))}
+${resultsSection(comparedColumns(chains), [OVERLAP, ...trainingNotes(runs)])}
 ${warningsSection(warnings)}
 <section id="training"><h2>Training</h2>
 ${runTable(chains.flatMap(({ label, runs: own }) => own.map((run) => ({ ...run, name: own.length > 1 ? `${label}: ${run.name}` : label }))))}
-<div class="charts">${comparedLosses(chains)}</div>
+${comparedCharts(chains)}
 <h3>Loss by task</h3>
 ${comparedTaskLosses(chains)}</section>
 ${gallery && gallerySection(gallery)}
 ${settingsSection(last, { open: true })}
 </main>`;
 }
+
+const OVERLAP = 'Where the intervals of two runs overlap, their difference may be chance.';
 
 function trainingNotes(runs: readonly ReportedRun[]): string[] {
   const names = examinedOnly(runs);

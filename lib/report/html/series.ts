@@ -72,8 +72,8 @@ export function thinned(segment: Segment, most: number): Point[] {
 }
 
 /**
- * Means over a window around each point; towards the ends the window shrinks on both sides, so that it stays centred and a steep
- * start is not moved.
+ * Means over a window around each point. At the start the window is narrow, so that a steep fall stays where it is; at the end it only
+ * loses what is not there, so that the last values are as even as those before.
  * @param share width of the window as a share of the segment
  */
 export function smoothed(segment: Segment, share: number): Point[] {
@@ -81,8 +81,8 @@ export function smoothed(segment: Segment, share: number): Point[] {
   const sums = [0];
   for (const { y } of segment) sums.push((sums.at(-1) as number) + y);
   return segment.map(({ x }, place) => {
-    const reach = Math.min(half, place, segment.length - 1 - place);
-    const [from, to] = [place - reach, place + reach + 1];
+    const reach = Math.min(half, Math.max(place, Math.ceil(half / 4)));
+    const [from, to] = [Math.max(0, place - reach), Math.min(place + reach + 1, segment.length)];
     return { x, y: ((sums[to] as number) - (sums[from] as number)) / (to - from) };
   });
 }

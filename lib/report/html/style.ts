@@ -30,7 +30,7 @@ a{color:var(--link)}
 nav ul{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;list-style:none;margin:0;padding:0}
 .warnings{padding-left:1.2rem}
 .warnings li::marker{color:var(--warning);content:"▲ "}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1.4rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:1.4rem}
 .charts.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,270px),1fr))}
 figure{margin:0}
 .chart{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:.7rem .8rem .5rem;margin:.4rem 0;min-width:0}

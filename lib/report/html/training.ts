@@ -26,14 +26,17 @@ ${taskLosses(stretches)}
 ${examCharts(stretches)}</section>`;
 }
 
-/** Loss of all tasks together, by chain: the one chart in which runs that are compared lie on each other. */
-export function comparedLosses(chains: readonly ReportedChain[]): Html {
-  const lines = chains.map(({ label, runs }, place): Line => {
-    return { name: label, look: lookOf(place), segments: lossOf(stretchesOf(runs)) };
-  });
-  const chart = lineChart({ ...scaleOf(lines), lines, stretches: [], size: 'wide', description: describe(lines) });
-  const names = lines.map(({ name, look }) => ({ name, look }));
-  return figure({ title: 'Loss, all tasks', note: 'nats a token', chart, legend: legend(names) });
+/** Loss and learning rate of chains that are compared, laid over each other. */
+export function comparedCharts(chains: readonly ReportedChain[]): Html {
+  const linesOf = (segmentsOf: (stretches: readonly Stretch[]) => Segment[]) =>
+    chains.map(({ label, runs }, place): Line => {
+      return { name: label, look: lookOf(place), segments: segmentsOf(stretchesOf(runs)) };
+    });
+  const [losses, rates] = [linesOf(lossOf), linesOf((stretches) => stepSeries(stretches, ({ lr }) => lr))];
+  const common = { stretches: [], size: 'wide' } as const;
+  const loss = lineChart({ ...common, ...scaleOf(losses), lines: losses, description: describe(losses) });
+  const rate = lineChart({ ...common, lines: rates, zero: true, smooth: 0, description: describe(rates) });
+  return html`${legend(losses)}<div class="charts">${figure({ title: 'Loss, all tasks', note: 'nats a token', chart: loss })}${figure({ title: 'Learning rate', chart: rate })}</div>`;
 }
 
 /** Loss of each task, the chains laid over each other. */

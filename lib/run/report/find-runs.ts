@@ -116,14 +116,14 @@ function noRun(path: string): TristageError {
   });
 }
 
-/** The last parts of the paths that tell them apart. */
+/** Names as short as tell the chains apart: the last parts of their paths, without what all end in. */
 function withOwnLabels(chains: readonly FoundChain[]): FoundChain[] {
   const parts = chains.map(({ label }) => resolve(label).split(/[\\/]/).filter(Boolean));
   const most = Math.max(...parts.map(({ length }) => length));
-  for (let taken = 1; taken <= most; taken++) {
-    const labels = parts.map((part) => part.slice(-taken).join('/'));
-    if (new Set(labels).size === labels.length || taken === most)
-      return chains.map((chain, place) => ({ ...chain, label: labels[place] as string }));
-  }
-  return [...chains];
+  let taken = 1;
+  while (taken < most && new Set(parts.map((part) => part.slice(-taken).join('/'))).size < parts.length) taken++;
+  const own = parts.map((part) => part.slice(-taken));
+  const alike = (): boolean => own.every((part) => part.length > 1 && part.at(-1) === own[0]?.at(-1));
+  while (own.length > 1 && alike()) for (const part of own) part.pop();
+  return chains.map((chain, place) => ({ ...chain, label: own[place]?.join('/') ?? chain.label }));
 }
