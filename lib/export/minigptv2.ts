@@ -131,14 +131,14 @@ function partPaths({ outside }: Pick<ReadContext, 'outside'>): { llm: string; vi
 
 /** The reference's settings for asking this model; numbers that are not the model's are those of its own evaluation. */
 function configText(subject: Pick<ReadContext, 'config' | 'outside'>): string {
-  const { vision, lora } = subject.config;
-  const { llm } = partPaths(subject);
-  return `# Settings of MiniGPT-v2's own program for this model. Paths are relative to this folder: make them absolute where the
-# program is started elsewhere.
+  const { vision: tower, lora } = subject.config;
+  const { llm, vision } = partPaths(subject);
+  return `# Settings of MiniGPT-v2's own program for this model. The program takes paths from where it is started: start it in this folder, or
+# make them absolute. It fetches its vision tower by itself; this model's is ${vision}.
 model:
   arch: minigpt_v2
   model_type: pretrain
-  image_size: ${vision.imageSize}
+  image_size: ${tower.imageSize}
   max_txt_len: 500
   end_sym: "</s>"
   prompt_template: "[INST] {} [/INST]"
@@ -151,7 +151,7 @@ model:
 datasets:
   cc_sbu_align:
     vis_processor:
-      train: { name: blip2_image_eval, image_size: ${vision.imageSize} }
+      train: { name: blip2_image_eval, image_size: ${tower.imageSize} }
     text_processor:
       train: { name: blip_caption }
 run:
@@ -186,6 +186,5 @@ checkpoint = torch.load("${FILES.checkpoint}", map_location="cpu", weights_only=
 message = model.load_state_dict(checkpoint["model"], strict=False)
 # Loading is not strict, because the frozen weights are not in the file. A wrong spelling of the adapters ends here:
 assert not message.unexpected_keys, message.unexpected_keys
-\`\`\`
-`;
+\`\`\``;
 }

@@ -27,14 +27,16 @@ export interface WeightsPart {
 /** The parts of a model in the order in which their files are read. */
 export function weightsParts(config: ModelConfig): WeightsPart[] {
   const adapters = config.lora === undefined ? [] : [...loraShapes(config.llm, config.lora)];
+  const isNorm = (name: string): boolean => name.startsWith('ln_vision.');
+  const norm = [...visionShapes(config.vision)].filter(([name]) => isNorm(name));
   return [
     // The published EVA file holds no ln_vision: it comes with the projector's checkpoint, or starts neutral.
-    { key: 'vision', shapes: visionShapes(config.vision), optional: (name) => name.startsWith('ln_vision.') },
+    { key: 'vision', shapes: visionShapes(config.vision), optional: isNorm },
     { key: 'llm', shapes: llamaShapes(config.llm), optional: () => false },
     {
       key: 'projector',
-      shapes: new Map([...projectorShapes(config), ...adapters]),
-      optional: (name) => name.includes('.lora_'),
+      shapes: new Map([...norm, ...projectorShapes(config), ...adapters]),
+      optional: (name) => isNorm(name) || name.includes('.lora_'),
     },
   ];
 }
