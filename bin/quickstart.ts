@@ -33,6 +33,9 @@ const STAGES = ['stage1', 'stage2', 'stage3'].map((name) => join(packageRoot(), 
 const FULL = { torch: 1, tensorflow: 0.2, samples: [100, 100, 300] } as const;
 const SHORT = { torch: 0.1, tensorflow: 0.03, samples: [20, 20, 20] } as const;
 
+/** What the last stage is written as. */
+const EXPORTS = ['peft', 'merged', 'minigptv2'] as const;
+
 /** The weak data sets: so many scenes that few come twice in stage 1. */
 const WEAK = { shards: 2, samplesPerShard: 1500, seed: 3 };
 
@@ -75,6 +78,7 @@ async function main(argv: readonly string[]): Promise<number> {
     share: size[engine],
     require: short || engine !== 'torch' ? [] : TARGETS,
     weakData,
+    exports: EXPORTS,
     setupSeconds: args.setupSeconds,
     registry,
     logger,

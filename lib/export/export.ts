@@ -7,10 +7,17 @@ import { TristageError } from '../core/errors.ts';
 import { IMAGE_MEAN, IMAGE_STD } from '../data/image.ts';
 import { isIdentified, TASKS, taskIdentifier } from '../data/task.ts';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
-import { tokensPerImage } from '../model/config.ts';
+import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { ExportFormat, ExportOptions, ExportSubject, ReadContext } from './format.ts';
-import { describeFiles, EXPORT_FILES, type ExportFacts, type ExportManifest, manifestText } from './manifest.ts';
+import {
+  describeFiles,
+  EXPORT_FILES,
+  type ExportFacts,
+  type ExportManifest,
+  manifestText,
+  type PromptFacts,
+} from './manifest.ts';
 import {
   compareAnswers,
   type ParityFigure,
@@ -141,26 +148,31 @@ export function parityError(at: { format: string; figure: ParityFigure; toleranc
   });
 }
 
+/** How the models of this trainer are spoken to. */
+export function promptFacts(config: ModelConfig): PromptFacts {
+  const message = (images: number): string =>
+    buildPrompt({ question: '{text}', images }).replace(IMAGE_PLACEHOLDER, '{image}');
+  return {
+    image: message(1),
+    text: message(0),
+    pieceByPiece: true,
+    begin: '<s>',
+    end: '</s>',
+    imageTokens: tokensPerImage(config),
+  };
+}
+
 function manifestHead({ format, subject, facts }: ExportRequest) {
   const { config, vocabulary, outside } = subject;
   const { transform, ...run } = facts;
-  const text = (images: number): string =>
-    buildPrompt({ question: '{text}', images }).replace(IMAGE_PLACEHOLDER, '{image}');
-  const { whole, kept, tokenizer } = vocabulary;
+  const { kept, tokenizer } = vocabulary;
   return {
     manifest: 1 as const,
     format: format.name,
     ...run,
     model: { ...config, lora: config.lora && { ...config.lora, targets: [...config.lora.targets] } },
     outside: outside.map(({ files, ...part }) => ({ ...part, files: [...files] })),
-    prompt: {
-      image: text(1),
-      text: text(0),
-      pieceByPiece: true as const,
-      begin: whole.piece(whole.bosId),
-      end: whole.piece(whole.eosId),
-      imageTokens: tokensPerImage(config),
-    },
+    prompt: promptFacts(config),
     tasks: Object.fromEntries(TASKS.filter(isIdentified).map((task) => [task, taskIdentifier(task)])),
     image: { transform, size: config.vision.imageSize, scale: 1 / 255, mean: [...IMAGE_MEAN], std: [...IMAGE_STD] },
     tokenizer: {

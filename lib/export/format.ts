@@ -99,6 +99,8 @@ export interface ExportFormat {
   readonly name: string;
   /** One line for help and README. */
   readonly summary: string;
+  /** Adapters become part of the language model, so that a reader finds none. */
+  readonly merges?: true;
   /** Options that it takes; any other is refused. */
   readonly takes: readonly (keyof ExportOptions)[];
   /**

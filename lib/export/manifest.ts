@@ -1,5 +1,6 @@
 /** manifest.json: what an export holds, by shape and hash, and how the model in it is spoken to. */
 
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
@@ -79,6 +80,9 @@ const prompt = z.object({
   imageTokens: count,
 });
 
+/** How a model is spoken to. */
+export type PromptFacts = z.infer<typeof prompt>;
+
 const tokenizer = z.object({
   kind: z.literal('llama-2'),
   /** Rows of the embedding. */
@@ -133,6 +137,11 @@ export type ExportFacts = Pick<ExportManifest, 'name' | 'stage' | 'step' | 'tris
   /** The transform of images that the model was trained on. */
   transform: string;
 };
+
+/** Whether a folder is meant as an export. A checkpoint has a manifest of its own kind, and a state beside it. */
+export function isExport(folder: string): boolean {
+  return existsSync(join(folder, EXPORT_FILES.manifest)) && !existsSync(join(folder, 'state.json'));
+}
 
 /**
  * Reads the manifest of an export.

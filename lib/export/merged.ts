@@ -63,6 +63,7 @@ async function read(folder: string, context: ReadContext): Promise<ReloadedModel
 export const merged: ExportFormat = {
   name: 'merged',
   summary: 'Hugging Face LLaMA folder with the adapters merged; projector and vision tower beside it',
+  merges: true,
   takes: ['dtype', 'shardBytes'],
   async write(subject, folder, options) {
     const { config, vocabulary } = subject;

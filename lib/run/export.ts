@@ -11,7 +11,7 @@ import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine
 import { exportModel } from '../export/export.ts';
 import type { ExportFormat, ExportOptions, ExportVocabulary } from '../export/format.ts';
 import { EXPORT_FORMATS } from '../export/formats.ts';
-import { EXPORT_FILES, type ExportFacts, type ExportManifest } from '../export/manifest.ts';
+import { type ExportFacts, type ExportManifest, isExport } from '../export/manifest.ts';
 import type { Registry } from './config.ts';
 import { exportedParts } from './export-parts.ts';
 import { packageVersion } from './facts.ts';
@@ -103,16 +103,16 @@ function formatOf(name: string): ExportFormat {
 function checkOut(out: string, replace: boolean): void {
   const names = existsSync(out) ? namesIn(out) : [];
   if (names.length === 0) return;
-  const isExport = names.includes(EXPORT_FILES.manifest);
-  if (isExport && replace) return;
+  const earlier = isExport(out);
+  if (earlier && replace) return;
   throw new TristageError({
     kind: 'usage',
-    code: isExport ? 'E_OUT_EXISTS' : 'E_OUT_FOREIGN',
-    message: isExport ? 'there is an export already' : 'the folder holds something else than an export',
+    code: earlier ? 'E_OUT_EXISTS' : 'E_OUT_FOREIGN',
+    message: earlier ? 'there is an export already' : 'the folder holds something else than an export',
     where: out,
     found: names.slice(0, 5).join(', '),
     expected: 'a new or empty folder',
-    fix: isExport ? 'choose another --out, or add --replace' : 'choose another --out',
+    fix: earlier ? 'choose another --out, or add --replace' : 'choose another --out',
   });
 }
 

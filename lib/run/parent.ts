@@ -5,6 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
+import { promptFacts } from '../export/export.ts';
+import { isExport, type PromptFacts } from '../export/manifest.ts';
+import { openExport } from '../export/verify.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type Ancestor, parseState } from '../train/state.ts';
 import type { Registry } from './config.ts';
@@ -32,13 +35,40 @@ export interface ParentFacts {
   model: ModelConfig;
   /** How its images were resized. */
   transform: string;
+  /** How it is spoken to. */
+  prompt: PromptFacts;
 }
 
 /**
- * Opens what `init.from` names.
- * @throws TristageError E_NO_CHECKPOINT, E_CHECKPOINT_DAMAGED, and those of reading a run file
+ * Opens what `init.from` names: a run folder, a checkpoint or an export.
+ * @throws TristageError E_NO_CHECKPOINT, E_CHECKPOINT_DAMAGED, E_EXPORT_MANIFEST, E_EXPORT_DAMAGED, and those of reading a run file
  */
 export async function openParent(path: string, { registry }: { registry: Registry }): Promise<Parent> {
+  return isExport(path) ? openExported(path) : openTrained(path, registry);
+}
+
+/** An export as a start. Published parts are left to the `model.weights` of the run, which can name them itself. */
+async function openExported(path: string): Promise<Parent> {
+  const { manifest, format, context } = await openExport(path);
+  const read = () => format.read(path, { ...context, withoutOutside: true });
+  return {
+    path,
+    weights: { where: path, read: async () => (await read()).weights },
+    pieces: manifest.tokenizer.kept,
+    lineage: manifest.lineage,
+    facts: {
+      model: format.merges === true ? withoutAdapters(context.config) : context.config,
+      transform: manifest.image.transform,
+      prompt: manifest.prompt,
+    },
+  };
+}
+
+function withoutAdapters({ lora: _, ...config }: ModelConfig): ModelConfig {
+  return config;
+}
+
+async function openTrained(path: string, registry: Registry): Promise<Parent> {
   const checkpoint = await checkpointOf(path);
   const isCheckpoint = basename(dirname(checkpoint.path)) === RUN_FILES.checkpoints;
   const folder = isCheckpoint ? dirname(dirname(checkpoint.path)) : undefined;
@@ -49,7 +79,7 @@ export async function openParent(path: string, { registry }: { registry: Registr
     weights: checkpointWeights(checkpoint.modelFile),
     pieces: stateOf(checkpoint).vocabulary,
     lineage: [...(config === undefined ? [] : [await ancestorOf(config, checkpoint)]), ...lineageOf(checkpoint)],
-    facts: config && { model: modelConfigOf(config), transform: config.data.transform },
+    facts: config && factsOf(config),
   };
 }
 
@@ -57,19 +87,22 @@ function stateOf({ state, path }: Checkpoint) {
   return parseState(state, join(path, 'state.json'));
 }
 
+function factsOf(config: RunConfig): ParentFacts {
+  const model = modelConfigOf(config);
+  return { model, transform: config.data.transform, prompt: promptFacts(model) };
+}
+
 /**
  * Refuses a parent whose model is another one than the run's.
  * @throws TristageError E_INIT_PARENT naming each setting with both values
  */
-export function checkParent(config: RunConfig, { facts, path }: Parent): void {
+export function checkParent(config: RunConfig, { facts, path, pieces }: Parent): void {
   if (facts === undefined) return;
-  const own = comparable(modelConfigOf(config), config.data.transform);
-  const theirs = comparable(facts.model, facts.transform);
-  // Adapters may begin with this run, but those that are there must stay as they are.
-  const withoutAdapters = facts.model.lora === undefined;
-  const differences = [...theirs].filter(
-    ([key, value]) => !(withoutAdapters && key.startsWith('model.lora')) && own.get(key) !== value,
-  );
+  // A pruned vocabulary is compared by its pieces, and rows follow from them.
+  const rows = pieces === undefined && config.model.vocabulary === 'whole';
+  const own = comparable(factsOf(config), rows);
+  const theirs = comparable(facts, rows);
+  const differences = [...theirs].filter(([key, value]) => own.get(key) !== value);
   if (differences.length === 0) return;
   const listed = (values: ReadonlyMap<string, string>) =>
     differences.map(([key]) => `${key}: ${values.get(key) ?? 'none'}`).join('; ');
@@ -84,18 +117,26 @@ export function checkParent(config: RunConfig, { facts, path }: Parent): void {
   });
 }
 
-/** The settings that decide the maths, as texts. The vocabulary is compared by its pieces. */
-function comparable({ vision, join: joined, llm, lora }: ModelConfig, transform: string): Map<string, string> {
-  const { vocabulary: _, ...language } = llm;
+/** The settings that decide the maths, as texts. */
+function comparable({ model, transform, prompt }: ParentFacts, rows: boolean): Map<string, string> {
+  const { vision, join: joined, llm, lora } = model;
+  const { vocabulary, ...language } = llm;
   const entries = (prefix: string, values: object) =>
     Object.entries(values).map(([key, value]): [string, string] => [`${prefix}.${key}`, String(value)]);
-  const adapters = lora && { rank: lora.rank, alpha: lora.alpha, targets: [...lora.targets].sort().join(' ') };
+  const { pieceByPiece: _piece, imageTokens: _tokens, ...template } = prompt;
+  // Adapters may begin with a run, but those that are there must stay as they are.
+  const adapters = lora && {
+    rank: lora.rank,
+    alpha: lora.alpha,
+    targets: [...lora.targets].sort().join(' '),
+    rslora: lora.rslora ?? false,
+  };
   return new Map([
     ...entries('model.vision', vision),
     ['model.join', String(joined)],
-    ...entries('model.llm', language),
+    ...entries('model.llm', rows ? { vocabulary, ...language } : language),
     ...entries('model.lora', adapters ?? {}),
-    ['model.lora.rslora', String(lora?.rslora ?? false)],
     ['data.transform', transform],
+    ...entries('template', template),
   ]);
 }

@@ -28,7 +28,7 @@ export interface QuickstartSummary {
   stages: Pick<RunSummary, 'name' | 'steps' | 'seconds' | 'samplesPerSecond' | 'lossFirst' | 'lossLast'>[];
   /** By who answered: the controls and each stage. */
   metrics: Record<string, Partial<Record<ScoredTask, Estimate>>>;
-  /** Models that were written in other formats. */
+  /** The last stage in other formats, each with the largest difference of a logit after reading it back. */
   exports: { format: string; path: string; maxAbsLogitDiff: number }[];
 }
 
@@ -37,8 +37,9 @@ export function quickstartSummary(request: {
   engine: string;
   setupSeconds: number;
   stages: readonly FinishedStage[];
+  exports: QuickstartSummary['exports'];
 }): QuickstartSummary {
-  const { engine, setupSeconds, stages } = request;
+  const { engine, setupSeconds, stages, exports } = request;
   const controls = Object.assign({}, ...stages.map((stage) => stage.controls)) as FinishedStage['controls'];
   const asked = QUICKSTART_CONTROLS.flatMap((name) => {
     const metrics = controls[name];
@@ -57,13 +58,13 @@ export function quickstartSummary(request: {
       lossLast,
     })),
     metrics: Object.fromEntries([...asked, ...stages.map(({ run, metrics }) => [run.name, metrics.tasks] as const)]),
-    exports: [],
+    exports,
   };
 }
 
 /** The summary as a table: a line for each task, a column for everyone who answered. */
 export function quickstartText(summary: QuickstartSummary): string {
-  const { metrics, stages, engine, wallSeconds } = summary;
+  const { metrics, stages, engine, wallSeconds, exports } = summary;
   const names = Object.keys(metrics);
   const last = stages.at(-1)?.name ?? '';
   const rows = SCORED_TASKS.map((task) => {
@@ -88,5 +89,14 @@ export function quickstartText(summary: QuickstartSummary): string {
     return `${name}: ${done} steps, loss ${from} -> ${to}`;
   });
   const minutes = (wallSeconds / 60).toFixed(1);
-  return [`${engine}, ${minutes} minutes of training and evaluation`, ...steps, '', ...table].join('\n');
+  const written = exports.map(
+    ({ path, maxAbsLogitDiff }) => `exported ${path}, logits equal to within ${maxAbsLogitDiff.toPrecision(2)}`,
+  );
+  return [
+    `${engine}, ${minutes} minutes of training and evaluation`,
+    ...steps,
+    '',
+    ...table,
+    ...(written.length === 0 ? [] : ['', ...written]),
+  ].join('\n');
 }

@@ -9,6 +9,7 @@ import type { EngineName } from '../engine/engine.ts';
 import { parseRequirement, unmetRequirements } from '../eval/metrics/figures.ts';
 import { type Registry, resolveAll } from './config.ts';
 import { evaluateRun } from './eval.ts';
+import { exportRun } from './export.ts';
 import type { Display } from './progress.ts';
 import { type FinishedStage, type QuickstartSummary, quickstartSummary } from './quickstart-summary.ts';
 import { RUN_FILES, writeRunJson } from './run-folder.ts';
@@ -23,7 +24,7 @@ export interface QuickstartStage {
 export interface QuickstartRequest {
   /** Each starts from the one before it. */
   stages: readonly QuickstartStage[];
-  /** Gets `data`, a folder for each stage under the name of its run, and `summary.json`. */
+  /** Gets `data`, a folder for each stage under the name of its run, `exports` and `summary.json`. */
   out: string;
   engine: EngineName;
   /** Sees to it that a folder holds the weakly labelled data sets; gives the root of each by the name of its source. */
@@ -36,6 +37,8 @@ export interface QuickstartRequest {
   share?: number | undefined;
   /** Figures that the last stage must reach, such as `refer>=0.5`. */
   require?: readonly string[] | undefined;
+  /** Formats in which the last stage is exported, into `exports/FORMAT`. Default none. */
+  exports?: readonly string[] | undefined;
   /** `a.b=c` arguments laid over every stage. */
   set?: readonly string[] | undefined;
   /** Seconds that went into packages, build and engine before this. Default 0. */
@@ -58,7 +61,7 @@ interface Progress {
   stages: Record<string, FinishedStage>;
 }
 
-const FILES = { progress: 'progress.json', summary: RUN_FILES.summary, data: 'data' } as const;
+const FILES = { progress: 'progress.json', summary: RUN_FILES.summary, data: 'data', exports: 'exports' } as const;
 
 /**
  * Runs the quickstart, or goes on with one that was not finished; a finished one is moved aside first.
@@ -81,10 +84,31 @@ export async function runQuickstart(request: QuickstartRequest): Promise<Quickst
     await writeRunJson(out, FILES.progress, progress);
     if (signal?.aborted === true) return { unmet: [] };
   }
-  const summary = quickstartSummary({ engine: request.engine, setupSeconds: progress.setupSeconds, stages: finished });
+  const exports = await exportLast(request, finished.at(-1)?.run.name);
+  if (exports === undefined) return { unmet: [] };
+  const { setupSeconds } = progress;
+  const summary = quickstartSummary({ engine: request.engine, setupSeconds, stages: finished, exports });
   await writeRunJson(out, FILES.summary, summary);
   const last = finished.at(-1);
   return { summary, unmet: last === undefined ? [] : unmetRequirements(requirements, last.metrics) };
+}
+
+/** Exports a stage in every wanted format; undefined when it was interrupted. */
+async function exportLast(
+  { exports = [], out, registry, logger, signal }: QuickstartRequest,
+  stage: string | undefined,
+): Promise<QuickstartSummary['exports'] | undefined> {
+  const made: QuickstartSummary['exports'] = [];
+  for (const format of stage === undefined ? [] : exports) {
+    if (signal?.aborted === true) return undefined;
+    const path = join(out, FILES.exports, format);
+    const checkpoint = join(out, stage as string);
+    const { manifest } = await exportRun({ checkpoint, format, out: path, replace: true, registry, logger });
+    const { maxAbsLogitDiff } = manifest.parity;
+    logger.info(`exported ${path}: read back, its logits differ by at most ${maxAbsLogitDiff}`);
+    made.push({ format, path, maxAbsLogitDiff });
+  }
+  return made;
 }
 
 /** Where an unfinished quickstart of the same kind stands; anything else in its folder gets another name first. */

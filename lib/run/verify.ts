@@ -1,11 +1,10 @@
 /** `tristage verify`: proves again what tristage wrote. */
 
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
-import { EXPORT_FILES } from '../export/manifest.ts';
+import { isExport } from '../export/manifest.ts';
 import { type OutsidePlaces, verifyExport } from '../export/verify.ts';
 
 export interface VerifyRequest {
@@ -37,12 +36,11 @@ export interface Verified {
 
 /** Something that can be proved: how it is known, and its proof. */
 interface Kind {
-  /** A file that only folders of this kind have. */
-  mark: string;
+  is(path: string): boolean;
   verify(request: VerifyRequest): Promise<Verified>;
 }
 
-const KINDS: readonly Kind[] = [{ mark: EXPORT_FILES.manifest, verify: verifyExported }];
+const KINDS: readonly Kind[] = [{ is: isExport, verify: verifyExported }];
 
 /**
  * Proves what lies at a path.
@@ -51,15 +49,14 @@ const KINDS: readonly Kind[] = [{ mark: EXPORT_FILES.manifest, verify: verifyExp
  */
 export async function runVerify(request: VerifyRequest): Promise<Verified> {
   for (const kind of KINDS) {
-    const found = await stat(join(request.path, kind.mark)).catch(() => undefined);
-    if (found?.isFile() === true) return kind.verify(request);
+    if (kind.is(request.path)) return kind.verify(request);
   }
   throw new TristageError({
     kind: 'usage',
     code: 'E_VERIFY',
     message: 'there is nothing here that can be proved',
     where: request.path,
-    found: (await stat(request.path).catch(() => undefined)) === undefined ? 'nothing' : 'no manifest.json',
+    found: existsSync(request.path) ? 'something else than an export' : 'nothing',
     expected: 'the folder of an export',
     fix: 'give the folder that tristage export wrote',
   });

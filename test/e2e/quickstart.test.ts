@@ -47,6 +47,7 @@ async function quickstart({ signal, watch, require = [] }: Call) {
       },
     }),
     share: 0.01,
+    exports: ['peft', 'merged', 'minigptv2'],
     require,
     set: [
       `model.weights.vision=${join(CONFIGS, 'vision.safetensors')}`,
@@ -88,7 +89,14 @@ describe('quickstart', { skip: engine === 'cpu' ? 'trains with an engine of its 
     assert.deepEqual(read, summary);
     assert.equal(read.engine, engine);
     assert.equal(read.setupSeconds, 3);
-    assert.deepEqual(read.exports, []);
+    assert.deepEqual(
+      read.exports.map(({ format, path }) => [format, path]),
+      ['peft', 'merged', 'minigptv2'].map((format) => [format, join(out, 'exports', format)]),
+    );
+    for (const { path, maxAbsLogitDiff } of read.exports) {
+      assert.ok(maxAbsLogitDiff < 1e-3, path);
+      assert.ok(existsSync(join(path, 'manifest.json')), path);
+    }
     assert.deepEqual(
       read.stages.map(({ name, steps }) => [name, steps > 0]),
       [
