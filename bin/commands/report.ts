@@ -12,6 +12,11 @@ export const report: Command = {
       requiresArg: true,
       describe: 'The page; default: report.html in the run folder, of several runs in the current folder',
     },
+    plugins: {
+      type: 'boolean',
+      default: false,
+      describe: 'Execute the modules that the run files name, to show the images of their sources',
+    },
     ...JSON_OPTION,
   },
   examples: [
@@ -24,7 +29,12 @@ export const report: Command = {
       import('../registry.ts'),
       import('../../lib/run/report/index.ts'),
     ]);
-    const written = await writeReport({ runs: texts(args, 'run'), out: text(args, 'out'), registry });
+    const written = await writeReport({
+      runs: texts(args, 'run'),
+      out: text(args, 'out'),
+      plugins: flag(args, 'plugins'),
+      registry,
+    });
     const logger = stderrLogger();
     for (const { label, runs } of written.chains) {
       for (const { name, warnings } of runs)

@@ -1,10 +1,12 @@
 /** `tristage eval`: checks what was asked for, evaluates a run, and holds the figures against the required ones. */
 
+import { dirname } from 'node:path';
 import { TristageError } from '../core/errors.ts';
 import { figuresOf, parseRequirement, unmetRequirements } from '../eval/metrics/figures.ts';
 import { type EvaluateRunRequest, evaluateRun } from './eval.ts';
 import type { RunEvaluation } from './eval-request.ts';
 import { evalText } from './eval-text.ts';
+import { refreshReport } from './report/index.ts';
 
 export interface EvalCommandRequest extends EvaluateRunRequest {
   /** Figures that must be reached, such as `refer>=0.5`. */
@@ -37,6 +39,9 @@ export async function runEval({ require, ...request }: EvalCommandRequest): Prom
     });
   }
   const evaluation = await evaluateRun(request);
+  // Elsewhere than in its run an evaluation is no part of the run's report.
+  if (request.out === undefined)
+    await refreshReport(dirname(dirname(evaluation.folder)), { ...request, plugins: true });
   const { model } = evaluation.report.metrics;
   const unmet = unmetRequirements(requirements, model);
   return { ...evaluation, table: evalText(evaluation.report), figures: figuresOf(model), unmet };

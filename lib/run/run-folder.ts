@@ -19,6 +19,8 @@ export const RUN_FILES = {
   /** Samples that could not be used and what replaced them. */
   ledger: 'bad-samples.jsonl',
   checkpoints: 'checkpoints',
+  /** The page about the run and those that it started from. */
+  report: 'report.html',
 } as const;
 
 /** The checkpoint whose answers were best during training. */

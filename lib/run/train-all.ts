@@ -61,7 +61,12 @@ export async function trainRuns(runs: readonly ResolvedRun[], settings: TrainSet
     const { registry } = run;
     if (several) logger.info(`run ${run.config.name}`);
     const train = stageOf(run.config, registry).objective === 'patches' ? trainVision : trainRun;
-    trained.push({ folder, summary: await train({ ...rest, run, folder, registry, logger, signal }) });
+    const summary = await train({ ...rest, run, folder, registry, logger, signal });
+    trained.push({ folder, summary });
+    if (!summary.finished) break;
+    // Opened late: what draws charts is not needed by whoever only checks a run file.
+    const { refreshReport } = await import('./report/index.ts');
+    await refreshReport(folder, { registry, logger });
   }
   return trained;
 }

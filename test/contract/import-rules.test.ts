@@ -50,7 +50,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     own: ['lib/core', 'lib/formats', 'lib/engine', 'lib/model', 'lib/data', 'lib/checkpoint'],
     packages: ['zod'],
   },
-  'lib/report': { own: ['lib/core'], packages: ['fontkitten', 'sharp'] },
+  'lib/report': { own: ['lib/core'], packages: ['@observablehq/plot', 'fontkitten', 'linkedom', 'sharp'] },
   'lib/run': { own: LIB },
   // What a program calls joins lib with the sources and stages that ship, as bin does.
   'lib/api': { own: [...LIB, 'datasets', 'stages'] },

@@ -89,7 +89,8 @@ async function scenesOf(last: Answered, context: { registry: Registry; notes: st
   for (const { source: name, samples: _, ...options } of lines) {
     const source = context.registry.sources.find((one) => one.name === name);
     try {
-      if (source === undefined) throw new Error('there is no such source here');
+      if (source === undefined)
+        throw new Error('there is no such source here; --plugins runs the modules that the run names');
       scenes.push(...(await openedScenes(source, { options, last, share })));
     } catch (error) {
       const told = error instanceof TristageError ? `${error.message}: ${error.where ?? ''} ${error.found ?? ''}` : '';

@@ -2,18 +2,18 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadTree } from '../../config/load.ts';
 import { writeFileAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { GENERATOR, reportHtml } from '../../report/html/page.ts';
 import type { ReportedChain } from '../../report/html/report.ts';
 import type { Registry } from '../config.ts';
+import { withPlugins } from '../plugins.ts';
+import { RUN_FILES } from '../run-folder.ts';
 import { findChains } from './find-runs.ts';
 import { openGallery } from './gallery.ts';
 import { readReportedRun } from './read-run.ts';
-
-/** Name of the page in the folder that it is about. */
-const REPORT = 'report.html';
 
 export interface ReportRequest {
   /** Run folders, or folders of run folders; one stands with all that it started from, several are compared. */
@@ -21,6 +21,8 @@ export interface ReportRequest {
   /** Default: `report.html` in the only folder; of several, in the current folder. */
   out?: string | undefined;
   registry: Registry;
+  /** Executes the modules that the runs name, for the images of their sources. Default: no foreign code runs. */
+  plugins?: boolean | undefined;
 }
 
 /** A page that was written, and what stands in it. */
@@ -47,9 +49,9 @@ export interface WrittenReport {
  * @throws TristageError E_REPORT_RUN where no run is, E_OUT_FOREIGN for an --out that is another file, E_EVENTS and E_PREDICTIONS for
  *   damaged records
  */
-export async function writeReport({ runs, out, registry }: ReportRequest): Promise<WrittenReport> {
+export async function writeReport({ runs, out, plugins = false, ...request }: ReportRequest): Promise<WrittenReport> {
   const found = findChains(runs);
-  const path = out ?? join(runs.length === 1 ? (runs[0] as string) : '.', REPORT);
+  const path = out ?? join(runs.length === 1 ? (runs[0] as string) : '.', RUN_FILES.report);
   checkTarget(path);
   const chains = found.map(({ label, folders, missing }): ReportedChain => {
     const read = folders.map(readReportedRun);
@@ -65,6 +67,8 @@ export async function writeReport({ runs, out, registry }: ReportRequest): Promi
     only !== undefined && others.length === 0
       ? only.runs.map(({ name, folder }) => ({ name, folder }))
       : chains.map(({ label, runs: own }) => ({ name: label, folder: own.at(-1)?.folder ?? '' }));
+  const folders = asked.map(({ folder }) => folder);
+  const registry = plugins ? await withPluginsOf(folders, request.registry) : request.registry;
   const gallery = await openGallery({ runs: asked, registry });
   const text = reportHtml({ chains, gallery });
   await writeFileAtomic(path, text);
@@ -79,6 +83,12 @@ export async function writeReport({ runs, out, registry }: ReportRequest): Promi
 function told({ name, folder, step, finished, evaluation, warnings }: ReportedChain['runs'][number]) {
   const figures = Object.entries(evaluation?.model ?? {}).map(([figure, { value }]) => [figure, value] as const);
   return { name, folder, step, finished, figures: Object.fromEntries(figures), warnings };
+}
+
+async function withPluginsOf(folders: readonly string[], registry: Registry): Promise<Registry> {
+  let joined = registry;
+  for (const folder of folders) joined = await withPlugins(joined, loadTree(join(folder, RUN_FILES.config)));
+  return joined;
 }
 
 /** Another file of this name is not replaced. */
@@ -103,10 +113,10 @@ function checkTarget(path: string): void {
  */
 export async function refreshReport(
   folder: string,
-  { registry, logger }: { registry: Registry; logger: Logger },
+  { registry, plugins, logger }: Pick<ReportRequest, 'registry' | 'plugins'> & { logger: Logger },
 ): Promise<void> {
   try {
-    const { path } = await writeReport({ runs: [folder], registry });
+    const { path } = await writeReport({ runs: [folder], registry, plugins });
     logger.info(`report: ${path}`);
   } catch (error) {
     logger.warn(`no report was written: ${(error as Error).message}`);
