@@ -13,6 +13,7 @@ import { evaluate } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { init } from './commands/init.ts';
 import { predict } from './commands/predict.ts';
+import { prepare } from './commands/prepare.ts';
 import { replay } from './commands/replay.ts';
 import { report } from './commands/report.ts';
 import { schema } from './commands/schema.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   init,
   validate,
+  prepare,
   train,
   replay,
   evaluate,

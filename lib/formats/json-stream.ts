@@ -6,6 +6,7 @@
 
 import { createReadStream } from 'node:fs';
 import { TristageError } from '../core/errors.ts';
+import { noteRead } from '../core/read-progress.ts';
 import { createJsonScanner, JsonScanError, type JsonScanner } from './json-scanner.ts';
 
 export interface JsonArrayOptions {
@@ -78,8 +79,10 @@ export async function* jsonLines(path: string): AsyncIterable<unknown> {
 
 async function* scanned(path: string, scanner: JsonScanner): AsyncGenerator<ReturnType<JsonScanner['end']>[number]> {
   try {
-    const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    for await (const chunk of stream) {
+    let position = 0;
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      position += (chunk as Buffer).length;
+      noteRead(path, position);
       // An item lies in the chunk itself where it can: each chunk is fresh memory, so nothing overwrites it.
       for (const item of scanner.feed(chunk as Buffer)) yield item;
       if (scanner.done) return;

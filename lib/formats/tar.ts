@@ -5,6 +5,7 @@
  */
 
 import { TristageError } from '../core/errors.ts';
+import { noteRead } from '../core/read-progress.ts';
 import { type ByteFile, openByteFile } from './file-bytes.ts';
 import {
   decodeName,
@@ -108,6 +109,7 @@ async function scan(file: ByteFile): Promise<TarMember[]> {
       pending = {};
     }
     at = content + Math.ceil(size / TAR_BLOCK) * TAR_BLOCK;
+    noteRead(file.path, at);
   }
 }
 

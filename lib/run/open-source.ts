@@ -3,12 +3,12 @@
 import { join } from 'node:path';
 import { createLogger } from '../core/log.ts';
 import { cacheDir } from '../core/paths.ts';
-import type { BuildProgress } from '../data/index/build.ts';
 import { openIndexed } from '../data/index/ensure.ts';
 import { isRowSource } from '../data/row-source.ts';
 import type { OpenSource } from '../data/source.ts';
 import { type Registry, sourceOf } from './config.ts';
 import { packageVersion } from './facts.ts';
+import { prepareProgress } from './prepare-progress.ts';
 
 /** A source as a line of a run file names it. */
 export interface SourceLine {
@@ -47,31 +47,6 @@ export async function openSourceLine(line: SourceLine, context: OpenSourceContex
     tool: `tristage ${packageVersion()}`,
     info,
     onResume: (rows) => info(`source ${name}: ${rows} rows are there already; going on behind them`),
-    onProgress: progressLines(name, info),
+    onProgress: prepareProgress({ name, info }),
   });
-}
-
-/** Milliseconds between two lines. */
-const LINE_MS = 5000;
-
-/**
- * Turns progress into a line every few seconds.
- * @param now milliseconds of some clock
- */
-export function progressLines(
-  name: string,
-  info: (message: string) => void,
-  now: () => number = () => performance.now(),
-): (progress: BuildProgress) => void {
-  const started = now();
-  let last = started;
-  let first: number | undefined;
-  return ({ seen, rejected }) => {
-    // Rows of an earlier attempt came at once; they say nothing of the speed.
-    first ??= seen;
-    if (now() - last < LINE_MS) return;
-    last = now();
-    const speed = Math.round((1000 * (seen - first)) / (last - started));
-    info(`source ${name}: ${seen} rows, ${rejected} left out, ${speed} rows/s`);
-  };
 }

@@ -8,6 +8,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { publishFolderAtomic, removeTemporaries } from '../../core/atomic.ts';
+import { watchReads } from '../../core/read-progress.ts';
 import { belowRoot } from '../open-rows.ts';
 import { createRejections, type Rejection, rejectionNotes } from '../rejections.ts';
 import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
@@ -51,6 +52,8 @@ export interface BuildProgress {
   /** Rows that were looked at. */
   seen: number;
   rejected: number;
+  /** Of the input files, about so much is read, 0..1; 0 where that is not known. */
+  share: number;
 }
 
 /** Rows that are checked at once. */
@@ -72,13 +75,12 @@ export async function buildIndex(plan: RowPlan, request: BuildRequest): Promise<
     ...{ batchRows: 0, segments: [], seen: 0, lastId: '', sections: [], rejections: [], folders: [] },
   };
   if (state.seen > 0) request.onResume?.(state.segments.reduce((sum, { rows }) => sum + rows, 0));
-  const work = openWork(plan, { state, request });
-  const { segments, batchRows, fingerprint } = await writeSegments(partial, {
-    rows: work.rows,
-    state,
-    root: plan.root,
-    taken: work.taken,
-  });
+  const reads = new Map<string, number>();
+  const work = openWork(plan, { state, request, share: await shareOf(plan, { inputs, reads }) });
+  const { segments, batchRows, fingerprint } = await watchReads(
+    (path, position) => reads.set(path, position),
+    () => writeSegments(partial, { rows: work.rows, state, root: plan.root, taken: work.taken }),
+  );
   const rejections = work.rejections();
   const rejected = total(rejections);
   const rows = segments.reduce((sum, segment) => sum + segment.rows, 0);
@@ -99,6 +101,16 @@ export async function buildIndex(plan: RowPlan, request: BuildRequest): Promise<
   await writeRecord(partial, MANIFEST, manifest);
   await publishFolderAtomic(partial, request.folder);
   return manifest;
+}
+
+/** Tells how much of the inputs is read. A file may be read twice, first for what it holds: the latest reading counts. */
+async function shareOf(
+  plan: RowPlan,
+  { inputs, reads }: { inputs: readonly InputDigest[]; reads: ReadonlyMap<string, number> },
+): Promise<() => number> {
+  const paths = await plan.inputs();
+  const total = inputs.reduce((sum, { bytes }) => sum + bytes, 0);
+  return () => paths.reduce((sum, path) => sum + (reads.get(path) ?? 0), 0) / Math.max(1, total);
 }
 
 async function digestFolders(paths: readonly string[], root: string): Promise<FolderDigest[]> {
@@ -142,7 +154,10 @@ interface Work {
   taken: WriteRequest['taken'];
 }
 
-function openWork(plan: RowPlan, { state, request }: { state: IndexState; request: BuildRequest }): Work {
+function openWork(
+  plan: RowPlan,
+  { state, request, share }: { state: IndexState; request: BuildRequest; share: () => number },
+): Work {
   const source = createRejections();
   const checks = createRejections(state.rejections);
   const folders = new Set(state.folders);
@@ -171,7 +186,7 @@ function openWork(plan: RowPlan, { state, request }: { state: IndexState; reques
         if ('reason' in item) checks.reject(item.reason, item.where);
         else yield item;
       }
-      onProgress?.({ seen: taken.rows, rejected: total(source.list()) + total(checks.list()) });
+      onProgress?.({ seen: taken.rows, rejected: total(source.list()) + total(checks.list()), share: share() });
     }
   }
   return {

@@ -1,5 +1,6 @@
 /** The index of a source, made where it is missing or no longer true. */
 
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
@@ -10,6 +11,7 @@ import { type BuildRequest, buildIndex, digestInputs } from './build.ts';
 import { withLock } from './lock.ts';
 import { type IndexManifest, type InputDigest, readManifest } from './manifest.ts';
 import { checkIndexKey, openIndex, staleness } from './open-index.ts';
+import { badIndex } from './segments.ts';
 
 export interface EnsureRequest extends Omit<BuildRequest, 'folder' | 'inputs'> {
   /** The index itself, or the cache folder in which it gets a folder of its own. */
@@ -71,7 +73,10 @@ async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManif
   const { folder, inputs, request, named } = look;
   try {
     const manifest = await readManifest(folder);
-    if (manifest === undefined) return { reason: 'it has no index yet' };
+    if (manifest === undefined) {
+      if (named) await checkFree(folder);
+      return { reason: 'it has no index yet' };
+    }
     checkIndexKey(folder, manifest, plan);
     const changed = await staleness(manifest, { root: plan.root, inputs });
     if (changed !== undefined) return { reason: `its index is out of date, ${changed}` };
@@ -83,6 +88,16 @@ async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManif
     if (named || !(error instanceof TristageError && error.code === 'E_INDEX')) throw error;
     return { reason: `its index is damaged (${error.where}: ${error.found})` };
   }
+}
+
+/** A folder that is no index is not ours to replace. */
+async function checkFree(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw badIndex(folder, error.code ?? error.message, 'a folder', error);
+  });
+  if (names.length > 0)
+    throw badIndex(folder, `other files, such as ${names[0]}`, 'an index, or a folder that is empty or not there');
 }
 
 /** A source through its index. */

@@ -218,7 +218,7 @@ export function badIndex(where: string, found: string, expected: string, cause?:
     where,
     found,
     expected,
-    fix: 'remove the folder of the index and prepare the source again',
+    fix: 'remove this folder if it is an index, and prepare the source again; or name another folder',
     cause,
   });
 }

@@ -1,0 +1,68 @@
+import type { Prepared } from '../../lib/run/prepare.ts';
+import { type Command, flag, JSON_OPTION, text, texts } from '../command.ts';
+import { printResult, trainingOutput } from '../output.ts';
+import { INTERRUPTED } from './train.ts';
+
+export const prepare: Command = {
+  name: 'prepare',
+  summary: 'Read and check the files of a source once and index them for random access',
+  positional: '<source>',
+  positionalSummary: 'name of the source, such as coco-caption',
+  options: {
+    root: { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the source’s files' },
+    out: { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the index' },
+    set: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      default: [],
+      requiresArg: true,
+      describe: 'An option of the source: --set split=val (repeatable)',
+    },
+    verify: {
+      type: 'string',
+      requiresArg: true,
+      choices: ['headers', 'decode'],
+      default: 'headers',
+      describe: 'How closely images are looked at: their headers, or every pixel',
+    },
+    ...JSON_OPTION,
+  },
+  examples: [
+    'tristage prepare coco-caption --root data/coco --out index/coco-caption',
+    'tristage prepare coco-caption --root data/coco --set split=val --out index/coco-val --verify decode --json',
+  ],
+  run: async (args) => {
+    const [{ registry }, { runPrepare }] = await Promise.all([
+      import('../registry.ts'),
+      import('../../lib/run/prepare.ts'),
+    ]);
+    const { logger, display } = trainingOutput();
+    const controller = new AbortController();
+    process.once('SIGINT', () => controller.abort());
+    try {
+      const prepared = await runPrepare({
+        source: text(args, 'source') ?? '',
+        root: text(args, 'root') ?? '',
+        out: text(args, 'out') ?? '',
+        set: texts(args, 'set'),
+        verify: text(args, 'verify') as 'headers' | 'decode',
+        registry,
+        logger,
+        display,
+        signal: controller.signal,
+      });
+      printResult({ ok: true, ...prepared }, describe(prepared), flag(args, 'json'));
+      return 0;
+    } catch (error) {
+      if (!controller.signal.aborted) throw error;
+      logger.warn('interrupted; the same command goes on where this one stopped');
+      return INTERRUPTED;
+    }
+  },
+};
+
+function describe({ rows, rejected, byReason, index }: Prepared): string {
+  const reasons = Object.entries(byReason).map(([reason, count]) => `  ${count} ${reason}`);
+  return [`${rows} rows in ${index}, ${rejected} left out`, ...reasons].join('\n');
+}

@@ -1,0 +1,129 @@
+/** `tristage prepare`: the index of one source, made or brought up to date. */
+
+import { isAbsolute, resolve } from 'node:path';
+import type { z } from 'zod';
+import { applySet } from '../config/load.ts';
+import { closest } from '../config/suggest.ts';
+import { fromPlain, type Plain, toPlain } from '../config/tree.ts';
+import { forEachPath } from '../config/walk.ts';
+import { TristageError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { createImageWorkers } from '../data/image-workers.ts';
+import { ensureIndex } from '../data/index/ensure.ts';
+import type { Verify } from '../data/index/manifest.ts';
+import { isRowSource, type RowSource } from '../data/row-source.ts';
+import type { Registry } from './config.ts';
+import { packageVersion } from './facts.ts';
+import { prepareProgress } from './prepare-progress.ts';
+import type { Display } from './progress.ts';
+
+export interface PrepareRequest {
+  /** Name of the source, or one of its other names. */
+  source: string;
+  root: string;
+  /** `key=value` for options of the source. */
+  set: readonly string[];
+  /** Folder of the index. */
+  out: string;
+  verify: Verify;
+  registry: Registry;
+  logger: Logger;
+  display?: Display | undefined;
+  signal?: AbortSignal;
+}
+
+/** What `--json` prints. */
+export interface Prepared {
+  source: string;
+  rows: number;
+  rejected: number;
+  byReason: Record<string, number>;
+  /** Folder of the index. */
+  index: string;
+  fingerprint: string;
+  /** False when the index was there and is still true. */
+  built: boolean;
+}
+
+/** Decoding for its own sake needs no more of the pixels than that they are there. */
+const DECODED_SIZE = 16;
+
+/**
+ * Prepares a source.
+ * @throws TristageError E_USAGE for an unknown source or option, and those of `ensureIndex`
+ */
+export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
+  const { logger, display, signal, verify } = request;
+  const { source, options } = namedSource(request);
+  const plan = source.plan({ ...options, root: request.root });
+  const workers = createImageWorkers({
+    size: DECODED_SIZE,
+    transform: 'sharp-cubic',
+    threads: verify === 'decode' ? 2 : 0,
+  });
+  try {
+    const { manifest, built, folder } = await ensureIndex(plan, {
+      place: { index: request.out },
+      verify,
+      decode: workers.load,
+      tool: `tristage ${packageVersion()}`,
+      info: logger.info,
+      onResume: (rows) => logger.info(`${rows} rows are there from an earlier attempt; going on behind them`),
+      onProgress: prepareProgress({ name: source.name, info: logger.info, display }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (!built) logger.info(`the index in ${folder} is up to date`);
+    const byReason = Object.fromEntries(manifest.rejections.map(({ reason, count }) => [reason, count]));
+    const { rows, rejected, fingerprint } = manifest;
+    return { source: source.name, rows, rejected, byReason, index: folder, fingerprint, built };
+  } finally {
+    display?.status(undefined);
+    await workers.close();
+  }
+}
+
+/** The source of a name, with the options that the name and `--set` give. */
+function namedSource({ source: name, set, registry }: PrepareRequest): {
+  source: RowSource;
+  options: Record<string, unknown>;
+} {
+  const found = registry.sources.find((source) => source.name === name || Object.hasOwn(source.aliases ?? {}, name));
+  if (found === undefined) {
+    const known = registry.sources.flatMap((source) => [source.name, ...Object.keys(source.aliases ?? {})]);
+    const near = closest(name, known);
+    throw usage(
+      `there is no source ${name}`,
+      near === undefined ? `take one of ${known.join(', ')}` : `did you mean ${near}?`,
+    );
+  }
+  if (!isRowSource(found)) throw usage(`source ${name} needs no preparation`, 'name it in a run file as it is');
+  const start = fromPlain({ ...found.aliases?.[name] }, { kind: 'preset', name });
+  const options = toPlain(set.reduce(applySet, start)) as Record<string, Plain>;
+  const known = [...Object.keys(found.options.shape), 'task'];
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const near = closest(key, known);
+    throw usage(
+      `source ${found.name} has no option ${key}`,
+      near === undefined ? `it has ${known.join(', ')}` : `did you mean ${near}?`,
+    );
+  }
+  return { source: found, options: withAbsolutePaths(found.options, options) };
+}
+
+/** Paths of the command line count from the current folder. */
+function withAbsolutePaths(schema: z.ZodObject, options: Record<string, Plain>): Record<string, unknown> {
+  const copy = structuredClone(options) as Record<string, unknown>;
+  forEachPath(schema, options, (path, text) => {
+    if (isAbsolute(text)) return;
+    const holder = path
+      .slice(0, -1)
+      .reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], copy);
+    (holder as Record<string | number, unknown>)[path.at(-1) as string | number] = resolve(text);
+  });
+  return copy;
+}
+
+function usage(message: string, fix: string): TristageError {
+  return new TristageError({ kind: 'usage', code: 'E_USAGE', message, fix });
+}
