@@ -4,7 +4,7 @@ import type { ResolvedRun } from '../run/config.ts';
 import { type OwnParts, registryOf } from './own.ts';
 
 /** A checked run file: every default filled in, every value with its origin, and the sources and stages that it may name. */
-export type LoadedConfig = ResolvedRun;
+export interface LoadedConfig extends ResolvedRun {}
 
 /** What `loadConfig` takes beside the file. */
 export interface LoadOptions extends OwnParts {

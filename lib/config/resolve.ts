@@ -48,7 +48,9 @@ export interface ResolveOptions extends LoadOptions {
   environment?: Environment;
 }
 
+/** A checked run. */
 export interface ResolvedConfig {
+  /** Complete, with every default. */
   config: RunConfig;
   /** Where each leaf came from, by dotted path. */
   origins: ReadonlyMap<string, Origin>;

@@ -25,6 +25,7 @@ export const EXIT_STATUS: Readonly<Record<ErrorKind, number>> = {
   gate: 9,
 };
 
+/** What an error says. */
 export interface ErrorDetails {
   kind: ErrorKind;
   /** Stable, documented code such as `E_KERNEL`. */

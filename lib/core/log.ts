@@ -1,17 +1,24 @@
 /** Progress lines for people. They go to stderr, or to the sink that is given; results never come this way. */
 
+/** From the least to the most important. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Paints a line for its level; bin injects one that colours, the default leaves lines plain. */
 export type Paint = (level: LogLevel, line: string) => string;
 
+/** Receives progress; a line each. */
 export interface Logger {
+  /** What only helps to find a fault. */
   debug(message: string): void;
+  /** How far the work is. */
   info(message: string): void;
+  /** What a user should look at; the work goes on. */
   warn(message: string): void;
+  /** What went wrong. */
   error(message: string): void;
 }
 
+/** How a logger writes. */
 export interface LoggerOptions {
   /** Lines below this level are dropped. Default `info`. */
   level?: LogLevel;

@@ -2,7 +2,9 @@
 
 import { TristageError } from '../core/errors.ts';
 
+/** What can compute. */
 export type EngineName = 'torch' | 'tensorflow';
+/** Where it computes; `auto` takes a GPU where there is one. */
 export type DeviceChoice = 'auto' | 'cpu' | 'cuda';
 
 export interface EngineRequest {

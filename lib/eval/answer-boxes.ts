@@ -3,6 +3,7 @@
 import { type Box, type ImageSize, type PixelBox, toPixels } from '../data/boxes.ts';
 import { phrasesOfAnswer } from './parse-answer.ts';
 
+/** A box that an answer names. */
 export interface AnswerBox {
   /** As the answer writes it; absent where the box stands alone. */
   readonly phrase?: string;

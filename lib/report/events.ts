@@ -86,6 +86,7 @@ export interface EvaluationEvent {
   best?: { step: number; metric: string; value: number; checkpoint: string };
 }
 
+/** A line of events.jsonl. */
 export type RunEvent =
   | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
   | StepEvent

@@ -34,6 +34,7 @@ export interface Unanswered {
   error: TristageError;
 }
 
+/** An answer, or why there is none; an `error` tells which. */
 export type Prediction = Answered | Unanswered;
 
 /**

@@ -2,6 +2,7 @@
 
 import type { EngineName } from '../engine/engine.ts';
 
+/** What was set up. */
 export interface SetupReport {
   engine: EngineName;
   /** Version of the library that computes. */
@@ -18,6 +19,7 @@ export interface SetupReport {
   built: boolean;
 }
 
+/** What to set up. */
 export interface SetupOptions {
   engine: EngineName;
   /** Receives one line per step. */

@@ -5,13 +5,13 @@ import type { RowLoss } from '../model/supervised.ts';
 import type { DrawnShare, RunEvent } from '../report/events.ts';
 
 /** A count of samples and of the supervised tokens in them. */
-interface Count {
+export interface SampleCount {
   samples: number;
   tokens: number;
 }
 
 /** One line of the mixture over all steps done. */
-export interface MixtureShare extends Count {
+export interface MixtureShare extends SampleCount {
   source: string;
   /** As the line says; its samples may have others. */
   task: string;
@@ -20,7 +20,7 @@ export interface MixtureShare extends Count {
   /** Shares of all samples and of all supervised tokens, 0..1. */
   sampleShare: number;
   tokenShare: number;
-  tasks: Readonly<Record<string, Count>>;
+  tasks: Readonly<Record<string, SampleCount>>;
 }
 
 /**
@@ -47,7 +47,7 @@ export function mixtureShares(
   lines: readonly { source: string; task: string; share: number }[],
   events: readonly RunEvent[],
 ): MixtureShare[] {
-  const tasks = lines.map(() => new Map<string, Count>());
+  const tasks = lines.map(() => new Map<string, SampleCount>());
   for (const event of events) {
     for (const { line, task, samples, tokens } of event.event === 'step' ? (event.drawn ?? []) : []) {
       const before = tasks[line]?.get(task) ?? { samples: 0, tokens: 0 };
@@ -57,7 +57,7 @@ export function mixtureShares(
   const sums = tasks.map((own) => sumOf([...own.values()]));
   const all = sumOf(sums);
   return lines.map(({ source, task, share }, line) => {
-    const { samples, tokens } = sums[line] as Count;
+    const { samples, tokens } = sums[line] as SampleCount;
     return {
       source,
       task,
@@ -66,12 +66,12 @@ export function mixtureShares(
       tokens,
       sampleShare: samples / Math.max(1, all.samples),
       tokenShare: tokens / Math.max(1, all.tokens),
-      tasks: Object.fromEntries([...(tasks[line] as Map<string, Count>)].sort(([a], [b]) => (a < b ? -1 : 1))),
+      tasks: Object.fromEntries([...(tasks[line] as Map<string, SampleCount>)].sort(([a], [b]) => (a < b ? -1 : 1))),
     };
   });
 }
 
-function sumOf(counts: readonly Count[]): Count {
+function sumOf(counts: readonly SampleCount[]): SampleCount {
   return counts.reduce(
     (sum, { samples, tokens }) => ({ samples: sum.samples + samples, tokens: sum.tokens + tokens }),
     {

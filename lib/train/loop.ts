@@ -17,7 +17,9 @@ export interface UpdateReport {
   skipped?: SkippedUpdate | undefined;
 }
 
+/** An update that was left out. */
 export interface SkippedUpdate {
+  /** What was not finite. */
   fault: 'loss' | 'gradient';
   /** Where the batch was written, relative to the run folder. */
   dump: string;

@@ -1,14 +1,11 @@
 /** What a stage is: which parameters may train in it, and which kinds of source it accepts. Numbers belong to configs. */
 
+import type { SourceKind } from '../data/source.ts';
+
 /** Groups of parameters that train or stay frozen together. */
 export type TrainableGroup = 'vision' | 'projector' | 'lora' | 'llm';
 
-/**
- * Kinds of source. `weak`: machine-made or noisy labels, such as web captions; `task`: labels made by people for one task;
- * `instruction`: free conversations.
- */
-export type SourceKind = 'weak' | 'task' | 'instruction';
-
+/** What may train, and which kinds of source are allowed. */
 export interface Stage {
   name: string;
   /** One sentence for people. */

@@ -33,6 +33,7 @@ export interface Prediction {
 
 /** The tasks with a metric of their own, in the order in which they are shown. */
 export const SCORED_TASKS = ['refer', 'identify', 'vqa', 'detection', 'grounding', 'caption'] as const;
+/** A task with a metric of its own. */
 export type ScoredTask = (typeof SCORED_TASKS)[number];
 
 /** The figures of one model; a task without questions is absent. */
