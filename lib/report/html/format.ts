@@ -35,8 +35,8 @@ export function percent(share: number): string {
 
 /** `3 min 55 s` */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   const whole = Math.round(seconds);
+  if (whole < 60) return whole < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
   const [days, hours, minutes] = [
     Math.floor(whole / 86_400),
     Math.floor(whole / 3600) % 24,
