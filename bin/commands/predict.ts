@@ -5,7 +5,7 @@ import { errorData, printResult, stderrLogger } from '../output.ts';
 
 export const predict: Command = {
   name: 'predict',
-  summary: 'Ask a trained run about images',
+  summary: 'Ask a trained run or an export about images',
   positional: '[question]',
   positionalSummary: 'what is asked; not needed for caption, grounding and --box',
   options: {
@@ -13,7 +13,7 @@ export const predict: Command = {
       type: 'string',
       demandOption: true,
       requiresArg: true,
-      describe: 'Run folder, or one of its checkpoints',
+      describe: 'Run folder, one of its checkpoints, or an export',
     },
     image: {
       type: 'string',
@@ -41,6 +41,8 @@ export const predict: Command = {
     },
     'max-tokens': { type: 'number', requiresArg: true, default: 60, describe: 'Longest answer in tokens' },
     batch: { type: 'number', requiresArg: true, default: 8, describe: 'Images that are answered at once' },
+    vision: { type: 'string', requiresArg: true, describe: 'Where the published vision tower lies now' },
+    llm: { type: 'string', requiresArg: true, describe: 'Where the published language model lies now' },
     engine: { type: 'string', requiresArg: true, describe: 'torch or tensorflow; default: as the run was trained' },
     json: {
       ...JSON_OPTION['json'],
@@ -73,6 +75,7 @@ export const predict: Command = {
 };
 
 function requestOf(args: Arguments) {
+  const [vision, llm] = [text(args, 'vision'), text(args, 'llm')];
   return {
     checkpoint: text(args, 'checkpoint') ?? '',
     images: texts(args, 'image'),
@@ -82,6 +85,7 @@ function requestOf(args: Arguments) {
     out: text(args, 'out'),
     maxTokens: Number(args['max-tokens']),
     batch: Number(args['batch']),
+    outside: { ...(vision !== undefined && { vision }), ...(llm !== undefined && { llm }) },
     engine: text(args, 'engine'),
   };
 }

@@ -10,7 +10,7 @@ export interface TypedBox {
   readonly corners: PixelBox;
 }
 
-const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 const FORMS = 'x1,y1,x2,y2 in pixels (10,20,200,150) or in fractions of the image (0.1,0.2,0.5,0.9)';
 
 /**

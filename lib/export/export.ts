@@ -101,6 +101,22 @@ export async function reloadedAnswers(
   folder: string,
   request: { format: ExportFormat; context: ReadContext; inputs: Parameters<typeof parityAnswers>[1] },
 ): ReturnType<typeof parityAnswers> {
+  const model = await reloadedModel(folder, request);
+  try {
+    return await parityAnswers(model, request.inputs);
+  } finally {
+    disposeMiniGpt(model);
+  }
+}
+
+/**
+ * The model that lies in a folder, on the engine that is open; the caller frees it.
+ * @throws TristageError E_WEIGHT_MISSING, and the errors of reading the format
+ */
+export async function reloadedModel(
+  folder: string,
+  request: { format: ExportFormat; context: ReadContext },
+): Promise<MiniGpt> {
   const { config, weights } = await request.format.read(folder, request.context);
   const missing: string[] = [];
   const model = createMiniGpt({
@@ -115,12 +131,9 @@ export async function reloadedAnswers(
     trainable: () => false,
     seed: 0,
   });
-  try {
-    if (missing.length > 0) throw missingError(folder, missing);
-    return await parityAnswers(model, request.inputs);
-  } finally {
-    disposeMiniGpt(model);
-  }
+  if (missing.length === 0) return model;
+  disposeMiniGpt(model);
+  throw missingError(folder, missing);
 }
 
 function missingError(folder: string, names: readonly string[]): TristageError {

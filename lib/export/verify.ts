@@ -86,7 +86,7 @@ function damaged(where: string, found: string, expected: string): TristageError 
  * Checks the published files that an export refers to.
  * @throws TristageError E_EXPORT_OUTSIDE naming a file that is missing or another one
  */
-async function checkOutside(outside: readonly OutsidePart[]): Promise<void> {
+export async function checkOutside(outside: readonly OutsidePart[]): Promise<void> {
   for (const { part, path, files } of outside) {
     const isFolder = await stat(path).then(
       (status) => status.isDirectory(),

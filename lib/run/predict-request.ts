@@ -23,8 +23,8 @@ export interface Instruction {
   box?: Box | undefined;
 }
 
+/** What is asked, as it was typed. */
 export interface CheckedRequest {
-  checkpoint: string;
   /** Image files, folders and patterns. */
   images: readonly string[];
   /** One of TASKS. */
@@ -39,7 +39,7 @@ export interface CheckedRequest {
   maxTokens: number;
   /** Images that are answered at once. */
   batch: number;
-  /** Default: as the run file says. */
+  /** Default: as `openAnswerer` chooses. */
   engine?: string | undefined;
 }
 

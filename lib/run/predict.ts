@@ -1,23 +1,20 @@
-/** `tristage predict`: asks a trained run about images. */
+/** `tristage predict`: asks a trained run or an export about images. */
 
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { ImageSize } from '../data/boxes.ts';
 import { padRows } from '../data/collate.ts';
 import { encodePrompt } from '../data/encode.ts';
-import { decodeImage, loadImage } from '../data/image.ts';
+import { decodeImage } from '../data/image.ts';
 import { asksForRotation, type ImageFiles, imageFiles } from '../data/image-files.ts';
 import type { Task } from '../data/task.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
+import type { EngineName } from '../engine/engine.ts';
 import { answerBoxes, inBothUnits } from '../eval/answer-boxes.ts';
 import { answerText } from '../eval/answer-text.ts';
 import { generate } from '../eval/generate.ts';
 import { tokensPerImage } from '../model/config.ts';
-import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
-import type { Registry } from './config.ts';
-import { modelConfigOf } from './model-config.ts';
-import { openRun } from './open-run.ts';
+import { disposeMiniGpt } from '../model/minigpt.ts';
+import { type Answerer, type AnswererRequest, openAnswerer } from './open-answerer.ts';
 import type { Prediction, Unanswered } from './predict-answer.ts';
 import { drawAnswer, picturePaths } from './predict-pictures.ts';
 import {
@@ -28,14 +25,9 @@ import {
   type Instruction,
   instructionFor,
 } from './predict-request.ts';
-import { tokenizerOf } from './vocabulary.ts';
-import { assembleModel } from './weights.ts';
 
-export interface PredictRequest extends CheckedRequest {
-  device?: DeviceChoice | undefined;
-  registry: Registry;
-  logger: Logger;
-}
+/** A question with what is asked. */
+export type PredictRequest = CheckedRequest & Omit<AnswererRequest, 'engine'>;
 
 export interface Predictions {
   /** Whether more than one image could have been meant: a fault of one of them then leaves the others. */
@@ -48,7 +40,7 @@ export interface Predictions {
  * Answers one question about each image by greedy generation, several images at once, in their order. One image alone that cannot
  * be asked about is an error; of several, it is reported in its place and the others are answered.
  * @throws TristageError E_PREDICT, E_BOX_ARGUMENT and E_OUT for a request that cannot be answered, before anything is opened;
- *   E_IMAGE for an unreadable photo, E_NO_CHECKPOINT and the errors of reading a run
+ *   E_IMAGE for an unreadable photo, and the errors of `openAnswerer`
  */
 export async function runPredict(request: PredictRequest): Promise<Predictions> {
   const question = checkQuestion(request);
@@ -70,49 +62,22 @@ async function* answers(
 ): AsyncGenerator<Prediction> {
   const { question, images, pictures } = checked;
   const { several } = images;
-  const opened = await openModel(request, checked.engineName);
+  const { logger } = request;
+  const opened = await openAnswerer({ ...request, engine: checked.engineName });
   try {
     const asked: (string | undefined)[] = images.files.length === 0 ? [undefined] : images.files;
     for (let first = 0; first < asked.length; first += request.batch) {
       const group: Prepared[] = [];
-      for (const file of asked.slice(first, first + request.batch)) group.push(await prepare(file, question, opened));
+      for (const file of asked.slice(first, first + request.batch))
+        group.push(await prepare(file, { question, opened, logger }));
       for (const prediction of await answerGroup(group, { question, opened, request })) {
         if ('error' in prediction && !several) throw prediction.error;
-        yield await withPicture(prediction, { pictures, several, logger: request.logger });
+        yield await withPicture(prediction, { pictures, several, logger });
       }
     }
   } finally {
     disposeMiniGpt(opened.model);
   }
-}
-
-interface OpenedModel {
-  model: MiniGpt;
-  tokenizer: Tokenizer;
-  load: (image: Parameters<typeof loadImage>[0]) => Promise<Uint8Array>;
-  logger: Logger;
-}
-
-async function openModel(
-  { checkpoint: path, registry, logger, device }: PredictRequest,
-  engineName: EngineName | undefined,
-): Promise<OpenedModel> {
-  const { config, checkpoint } = await openRun(path, { registry });
-  const sizes = modelConfigOf(config);
-  const tokenizer = await tokenizerOf(checkpoint);
-  const { backend, device: ownDevice, threads } = config.engine;
-  const engine = await openEngine({ backend: engineName ?? backend, device: device ?? ownDevice, threads });
-  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
-  const { model } = await assembleModel({
-    config: sizes,
-    weights: config.model.weights,
-    checkpoint: checkpoint.modelFile,
-    trainable: () => false,
-    seed: config.train.seed,
-  });
-  const load = (image: Parameters<typeof loadImage>[0]) =>
-    loadImage(image, { size: sizes.vision.imageSize, transform: config.data.transform });
-  return { model, tokenizer, load, logger };
 }
 
 interface Ready extends Instruction {
@@ -122,14 +87,17 @@ interface Ready extends Instruction {
 type Prepared = Ready | Unanswered;
 
 /** Reads an image and words the question about it. */
-async function prepare(file: string | undefined, question: AskedQuestion, opened: OpenedModel): Promise<Prepared> {
+async function prepare(
+  file: string | undefined,
+  { question, opened, logger }: { question: AskedQuestion; opened: Answerer; logger: Logger },
+): Promise<Prepared> {
   if (file === undefined) return instructionFor(question);
   try {
     const decoded = await decodeImage({ path: file });
     const size = { width: decoded.width, height: decoded.height };
     const instruction = instructionFor(question, { ...size, name: file });
     if (await asksForRotation(file)) {
-      opened.logger.warn(
+      logger.warn(
         `${file} says that it is to be shown rotated or mirrored (EXIF); as in training, its pixels are taken as they are stored`,
       );
     }
@@ -146,7 +114,7 @@ const BORNE: ReadonlySet<string> = new Set(['E_IMAGE', 'E_BOX_ARGUMENT']);
 
 async function answerGroup(
   group: readonly Prepared[],
-  { question, opened, request }: { question: AskedQuestion; opened: OpenedModel; request: PredictRequest },
+  { question, opened, request }: { question: AskedQuestion; opened: Answerer; request: PredictRequest },
 ): Promise<Prediction[]> {
   const ready = group.filter((one): one is Ready => !('error' in one));
   const answers = await answersOf(ready, { task: question.task, opened, maxTokens: request.maxTokens });
@@ -169,7 +137,7 @@ async function answerGroup(
 
 async function answersOf(
   ready: readonly Ready[],
-  { task, opened, maxTokens }: { task: Task; opened: OpenedModel; maxTokens: number },
+  { task, opened, maxTokens }: { task: Task; opened: Answerer; maxTokens: number },
 ): Promise<Map<Ready, { answer: string; ended: boolean }>> {
   if (ready.length === 0) return new Map();
   const { model, tokenizer } = opened;

@@ -197,6 +197,23 @@ describe('predict', { timeout: 300_000 }, () => {
     assert.deepEqual(await answers('3'), alone);
   });
 
+  test('an export answers as the run does', async () => {
+    const exported = at('exported');
+    const { status, stderr } = await tristage('export', '--checkpoint', run, '--format', 'merged', '--out', exported);
+    assert.equal(status, 0, stderr);
+    const ask = async (checkpoint: string) => {
+      const args = ['--checkpoint', checkpoint, '--engine', engine, '--image', at('photo.png'), '--json'];
+      const said = await tristage('predict', ...args, '--task', 'detection', learnt.question);
+      assert.equal(said.status, 0, said.stderr);
+      return JSON.parse(said.stdout) as Document;
+    };
+    assert.deepEqual(await ask(exported), await ask(run));
+    writeFileSync(join(exported, 'config.json'), '{}');
+    const damaged = await tristage('predict', '--checkpoint', exported, '--image', at('photo.png'));
+    assert.equal(damaged.status, 8);
+    assert.match(damaged.stderr, /E_EXPORT_DAMAGED/);
+  });
+
   test('a request that cannot be met is refused before the run is opened', async () => {
     const refused = async (code: string, ...args: string[]) => {
       const { status, stderr } = await tristage('predict', '--checkpoint', at('none'), ...args);

@@ -13,6 +13,7 @@ const refused = (found: RegExp) => (error: unknown) => {
 describe('a typed box', () => {
   test('four numbers up to 1 are fractions, also the whole image', () => {
     assert.deepEqual(parseTypedBox('0.1,0.25,.5,1'), { unit: 'fractions', corners: [0.1, 0.25, 0.5, 1] });
+    assert.deepEqual(parseTypedBox('1e-7,0,1E-1,1').corners, [1e-7, 0, 0.1, 1]);
     assert.deepEqual(parseTypedBox('0,0,1,1'), { unit: 'fractions', corners: [0, 0, 1, 1] });
     assert.deepEqual(boxOnImage(parseTypedBox('0.1,0.25,.5,1'), photo), [0.1, 0.25, 0.5, 1]);
   });
@@ -40,7 +41,8 @@ describe('a typed box', () => {
       ['1,2,3,4,5', /5 numbers/],
       ['1,,3,4', /empty number/],
       ['a,2,3,4', /a in a,2,3,4/],
-      ['1e3,2,3000,4', /1e3/],
+      ['1e,2,3000,4', /1e in/],
+      ['1e999,2,3000,4', /1e999/],
       ['0x10,2,30,40', /0x10/],
       ['NaN,0,1,1', /NaN/],
       ['-5,0,10,10', /-5/],

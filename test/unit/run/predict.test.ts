@@ -11,7 +11,7 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 const photo = { width: 200, height: 100, name: 'a.jpg' };
 
 function asking(given: Partial<CheckedRequest>): CheckedRequest {
-  return { checkpoint: 'run', images: ['a.jpg'], task: 'caption', question: '', maxTokens: 10, batch: 2, ...given };
+  return { images: ['a.jpg'], task: 'caption', question: '', maxTokens: 10, batch: 2, ...given };
 }
 
 const worded = (given: Partial<CheckedRequest>) => instructionFor(checkQuestion(asking(given)), photo).instruction;
