@@ -3,6 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { sha256 } from '../core/hash.ts';
+import { plainTar } from '../formats/tar-gzip.ts';
 import { readImageSize } from './image-bytes.ts';
 import type { KnownRow, RowImage, RowPlan, SourceRow } from './rows.ts';
 import type { EncodedImage, Sample } from './sample.ts';
@@ -34,23 +35,18 @@ export function openRows(plan: RowPlan, store: RowStore): OpenSource {
     ...(texts === undefined ? {} : { texts: () => texts() }),
     get: async (index, pick) => {
       const row = await store.row(index);
-      const image = row.image === undefined ? undefined : imageOf(row.image);
-      return sampleOfRow(plan, { row: await knownRow(plan, row, image), image, pick });
+      const image = row.image === undefined ? undefined : await imageOf(row.image);
+      const known = knownRow(row);
+      const unknown = plan.sizes && image !== undefined && known.width === undefined;
+      return sampleOfRow(plan, { row: unknown ? { ...known, ...(await readImageSize(image)) } : known, image, pick });
     },
   };
 }
 
-/** A row with the size of its image, read from the header where it is wanted and not known. */
-async function knownRow(
-  plan: RowPlan,
-  row: SourceRow<unknown>,
-  image: EncodedImage | undefined,
-): Promise<KnownRow<unknown>> {
-  const { id, record, image: place } = row;
-  if (place?.width !== undefined && place.height !== undefined) {
-    return { id, record, width: place.width, height: place.height };
-  }
-  return plan.sizes && image !== undefined ? { id, record, ...(await readImageSize(image)) } : { id, record };
+/** A row as a source sees it, with the size of its image where that is known. */
+export function knownRow({ id, record, image }: SourceRow<unknown>): KnownRow<unknown> {
+  if (image?.width === undefined || image.height === undefined) return { id, record };
+  return { id, record, width: image.width, height: image.height };
 }
 
 /** The sample of a row. */
@@ -71,21 +67,22 @@ export function sampleOfRow(
   };
 }
 
-/** Where the image of a row is. */
-export function imageOfRow(image: RowImage, root: string): EncodedImage {
+/** Where the image of a row is; a compressed tar is unpacked into the cache first, once. */
+export async function imageOfRow(image: RowImage, root: string): Promise<EncodedImage> {
   const at = (path: string): string => (isAbsolute(path) ? path : join(root, path));
   if ('file' in image) return { path: at(image.file) };
-  const path = at(image.shard);
-  return { path, offset: image.offset, size: image.size, name: join(path, image.name) };
+  const { offset, size, name } = image;
+  return { path: await plainTar(at(image.shard)), offset, size, name: join(at(image.shard), name) };
 }
 
-function sharedImages(root: string): (image: RowImage) => EncodedImage {
-  const known = new Map<string, EncodedImage>();
+function sharedImages(root: string): (image: RowImage) => Promise<EncodedImage> {
+  const known = new Map<string, Promise<EncodedImage>>();
   return (image) => {
     const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
     const shared = known.get(key) ?? imageOfRow(image, root);
     known.delete(key);
     known.set(key, shared);
+    shared.catch(() => known.delete(key));
     if (known.size > SHARED_IMAGES) known.delete(known.keys().next().value as string);
     return shared;
   };

@@ -41,7 +41,7 @@ export async function openSourceLine(line: SourceLine, context: OpenSourceContex
   const source = sourceOf(name, context.registry);
   if (!isRowSource(source)) return source.open(options);
   const info = context.info ?? createLogger().info;
-  return openIndexed(source.plan(options), {
+  const { source: opened } = await openIndexed(source.plan(options), {
     place: index === undefined ? { cache: indexCache(context.cache) } : { index },
     verify: 'headers',
     tool: `tristage ${packageVersion()}`,
@@ -49,4 +49,5 @@ export async function openSourceLine(line: SourceLine, context: OpenSourceContex
     onResume: (rows) => info(`source ${name}: ${rows} rows are there already; going on behind them`),
     onProgress: prepareProgress({ name, info }),
   });
+  return opened;
 }

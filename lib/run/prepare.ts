@@ -9,7 +9,7 @@ import { forEachPath } from '../config/walk.ts';
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createImageWorkers } from '../data/image-workers.ts';
-import { ensureIndex } from '../data/index/ensure.ts';
+import { openIndexed } from '../data/index/ensure.ts';
 import type { Verify } from '../data/index/manifest.ts';
 import { isRowSource, type RowSource } from '../data/row-source.ts';
 import type { Registry } from './config.ts';
@@ -62,7 +62,13 @@ export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
     threads: verify === 'decode' ? 2 : 0,
   });
   try {
-    const { manifest, built, folder } = await ensureIndex(plan, {
+    const {
+      manifest,
+      built,
+      folder,
+      source: opened,
+      rejections,
+    } = await openIndexed(plan, {
       place: { index: request.out },
       verify,
       decode: workers.load,
@@ -73,8 +79,12 @@ export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
       ...(signal === undefined ? {} : { signal }),
     });
     if (!built) logger.info(`the index in ${folder} is up to date`);
-    const byReason = Object.fromEntries(manifest.rejections.map(({ reason, count }) => [reason, count]));
-    const { rows, rejected, fingerprint } = manifest;
+    const byReason: Record<string, number> = {};
+    for (const { reason, count } of [...manifest.rejections, ...rejections]) {
+      byReason[reason] = (byReason[reason] ?? 0) + count;
+    }
+    const rejected = Object.values(byReason).reduce((sum, count) => sum + count, 0);
+    const { length: rows, fingerprint } = opened;
     return { source: source.name, rows, rejected, byReason, index: folder, fingerprint, built };
   } finally {
     display?.status(undefined);

@@ -15,7 +15,7 @@ import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
 import type { EncodedImage } from '../sample.ts';
 import { emptySource } from '../source.ts';
 import type { EncodedRow } from './arrow-rows.ts';
-import { createRowChecks, type RowFault } from './check-rows.ts';
+import { createRowChecks } from './check-rows.ts';
 import { digestFolder, digestInput } from './digests.ts';
 import {
   type FolderDigest,
@@ -23,6 +23,7 @@ import {
   type IndexState,
   type InputDigest,
   MANIFEST,
+  type RowFault,
   readState,
   STATE,
   type Verify,
@@ -58,6 +59,8 @@ export interface BuildProgress {
 
 /** Rows that are checked at once. */
 const CHUNK_ROWS = 256;
+/** Files whose digests are made side by side. */
+const DIGESTS_AT_ONCE = 8;
 /** Beyond so many folders of images their names are not watched. */
 const MOST_FOLDERS = 512;
 
@@ -122,8 +125,12 @@ async function digestFolders(paths: readonly string[], root: string): Promise<Fo
 
 /** Digests of all inputs of a source, in their order. */
 export async function digestInputs(plan: RowPlan): Promise<InputDigest[]> {
+  const paths = await plan.inputs();
   const digests: InputDigest[] = [];
-  for (const path of await plan.inputs()) digests.push(await digestInput(path, plan.root));
+  for (let start = 0; start < paths.length; start += DIGESTS_AT_ONCE) {
+    const some = paths.slice(start, start + DIGESTS_AT_ONCE);
+    digests.push(...(await Promise.all(some.map((path) => digestInput(path, plan.root)))));
+  }
   return digests;
 }
 

@@ -1,18 +1,13 @@
-/** Checks of rows before they enter an index: the image is there and has a header, and a sample can be made that is fit to train on. */
+/** Checks of rows before they enter an index: the image is there, can be read, and has the shape that the annotations speak of. */
 
 import { basename } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { readImageSize } from '../image-bytes.ts';
-import { imageOfRow, sampleOfRow } from '../open-rows.ts';
+import { imageOfRow } from '../open-rows.ts';
 import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
-import { checkSample, type EncodedImage, type Sample } from '../sample.ts';
+import type { EncodedImage } from '../sample.ts';
 import type { EncodedRow } from './arrow-rows.ts';
-
-/** Why a row is left out. */
-export interface RowFault {
-  reason: string;
-  where: string;
-}
+import type { RowFault } from './manifest.ts';
 
 export interface RowChecks {
   /** The row as it goes into the index, or why it does not. */
@@ -38,7 +33,7 @@ export function createRowChecks(plan: RowPlan, { decode }: CheckOptions): RowChe
   const findings = new Map<string, Promise<Finding>>();
   const find = (image: RowImage): Promise<Finding> => {
     const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
-    const found = findings.get(key) ?? lookAt(imageOfRow(image, plan.root), decode);
+    const found = findings.get(key) ?? lookAt(image, { root: plan.root, decode });
     findings.delete(key);
     findings.set(key, found);
     if (findings.size > REMEMBERED) findings.delete(findings.keys().next().value as string);
@@ -50,7 +45,7 @@ export function createRowChecks(plan: RowPlan, { decode }: CheckOptions): RowChe
       if (record === undefined || record.length > MAX_RECORD_BYTES) {
         return { reason: 'record too large', where: `${row.id}: ${record?.length ?? 0} bytes` };
       }
-      if (row.image === undefined) return sampleFault(plan, row, record) ?? { id: row.id, record };
+      if (row.image === undefined) return { id: row.id, record };
       const found = await find(row.image);
       if ('reason' in found) return { ...found, where: `${row.id}: ${found.where}` };
       const stated = row.image;
@@ -61,14 +56,17 @@ export function createRowChecks(plan: RowPlan, { decode }: CheckOptions): RowChe
           where: `${row.id}: ${found.width}x${found.height}, annotated as ${width}x${height}`,
         };
       }
-      const image = { ...stated, width, height };
-      return sampleFault(plan, { ...row, image }, record) ?? { id: row.id, image, record };
+      return { id: row.id, image: { ...stated, width, height }, record };
     },
   };
 }
 
-async function lookAt(image: EncodedImage, decode: CheckOptions['decode']): Promise<Finding> {
+async function lookAt(
+  stated: RowImage,
+  { root, decode }: { root: string; decode: CheckOptions['decode'] },
+): Promise<Finding> {
   try {
+    const image = await imageOfRow(stated, root);
     const size = await readImageSize(image);
     await decode?.(image);
     return size;
@@ -78,30 +76,4 @@ async function lookAt(image: EncodedImage, decode: CheckOptions['decode']): Prom
     const where = `${basename(error.where ?? '')}: ${error.found ?? error.message}`;
     return { reason: missing ? 'missing image' : 'unreadable image', where };
   }
-}
-
-/** The record goes through its text: a sample must not depend on anything that an index cannot keep. */
-function sampleFault(plan: RowPlan, row: SourceRow<unknown>, record: string): RowFault | undefined {
-  const { width, height } = row.image ?? {};
-  const size = width === undefined || height === undefined ? {} : { width, height };
-  const known = { id: row.id, record: JSON.parse(record) as unknown, ...size };
-  try {
-    const sample = sampleOfRow(plan, { row: known, image: undefined, pick: () => 0 });
-    const reason = reasonOf(sample);
-    if (reason !== undefined) return { reason, where: row.id };
-    checkSample(sample);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof TristageError && error.kind === 'data')) throw error;
-    return { reason: 'unusable sample', where: `${row.id}: ${error.found ?? error.message}` };
-  }
-}
-
-/** The common faults by name. */
-function reasonOf({ turns, boxes = [] }: Sample): string | undefined {
-  if (turns.length === 0) return 'no turns';
-  if (turns.some(({ question }) => question.trim() === '')) return 'empty question';
-  if (turns.some(({ answer }) => answer.trim() === '')) return 'empty answer';
-  const outside = boxes.some((box) => !box.every((side) => side >= 0 && side <= 1));
-  return outside ? 'box outside the image' : undefined;
 }

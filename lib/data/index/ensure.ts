@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
 import { openRows } from '../open-rows.ts';
+import type { Rejection } from '../rejections.ts';
 import type { RowPlan } from '../rows.ts';
 import type { OpenSource } from '../source.ts';
 import { type BuildRequest, buildIndex, digestInputs } from './build.ts';
+import { fitnessOf, fitRows } from './fitness.ts';
 import { withLock } from './lock.ts';
 import { type IndexManifest, type InputDigest, readManifest } from './manifest.ts';
 import { checkIndexKey, openIndex, staleness } from './open-index.ts';
@@ -20,7 +22,7 @@ export interface EnsureRequest extends Omit<BuildRequest, 'folder' | 'inputs'> {
   info: (message: string) => void;
 }
 
-export interface EnsuredIndex {
+interface EnsuredIndex {
   folder: string;
   manifest: IndexManifest;
   /** False when it was there already. */
@@ -31,7 +33,7 @@ export interface EnsuredIndex {
  * Finds or makes the index of a source. What lies in a cache is made again when it is damaged; an index that was named is refused.
  * @throws TristageError E_INDEX, E_INDEX_OTHER, and those of `buildIndex`
  */
-export async function ensureIndex(plan: RowPlan, request: EnsureRequest): Promise<EnsuredIndex> {
+async function ensureIndex(plan: RowPlan, request: EnsureRequest): Promise<EnsuredIndex> {
   const inputs = await digestInputs(plan);
   const named = 'index' in request.place;
   const folder =
@@ -101,7 +103,20 @@ async function checkFree(folder: string): Promise<void> {
 }
 
 /** A source through its index. */
-export async function openIndexed(plan: RowPlan, request: EnsureRequest): Promise<OpenSource> {
-  const { folder, manifest } = await ensureIndex(plan, request);
-  return openRows(plan, await openIndex(folder, manifest));
+export interface IndexedSource extends EnsuredIndex {
+  source: OpenSource;
+  /** What is left out for this task and wording, beside what the manifest says. */
+  rejections: readonly Rejection[];
+}
+
+/**
+ * Opens a source through its index, making what is missing.
+ * @throws TristageError as {@link ensureIndex}; E_SOURCE when no row gives a sample
+ */
+export async function openIndexed(plan: RowPlan, request: EnsureRequest): Promise<IndexedSource> {
+  const ensured = await ensureIndex(plan, request);
+  const store = await openIndex(ensured.folder, ensured.manifest);
+  const { info, signal } = request;
+  const fitness = await fitnessOf(plan, store, { dir: ensured.folder, info, signal });
+  return { ...ensured, source: openRows(plan, fitRows(store, fitness)), rejections: fitness.rejections };
 }

@@ -14,7 +14,13 @@ export const STATE = 'state.json';
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().min(0);
 
-const rejection = z.object({ reason: z.string(), count, examples: z.array(z.string()) });
+export const rejectionSchema = z.object({ reason: z.string(), count, examples: z.array(z.string()) });
+
+/** Why a row is left out. */
+export interface RowFault {
+  reason: string;
+  where: string;
+}
 
 const input = z.object({
   /** Relative to the root, or the last part of a path elsewhere. */
@@ -59,7 +65,7 @@ const manifestSchema = z
     /** Of the rows themselves: equal for equal rows, whatever they were read from. */
     fingerprint: hash,
     rejected: count,
-    rejections: z.array(rejection),
+    rejections: z.array(rejectionSchema),
     folders: z.array(folder),
   })
   .refine(({ rows, segments }) => segments.reduce((sum, { rows: own }) => sum + own, 0) === rows, {
@@ -80,7 +86,7 @@ const stateSchema = z.object({
   lastId: z.string(),
   sections: z.array(hash),
   /** Counted by the checks; what the source itself leaves out is counted anew. */
-  rejections: z.array(rejection),
+  rejections: z.array(rejectionSchema),
   /** Folders of images so far, relative to the root. */
   folders: z.array(z.string()),
 });
