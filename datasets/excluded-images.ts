@@ -32,13 +32,14 @@ export async function readExcluded(root: string, lists: readonly string[] | unde
   const ids = new Set<number>();
   const names = new Set<string>();
   for (const path of excludeFiles(root, lists)) {
-    const before = ids.size + names.size;
+    let named = 0;
     for await (const image of imagesOf(path)) {
+      named += 1;
       const id = typeof image === 'number' ? image : cocoName(image);
       if (id !== undefined) ids.add(id);
       else names.add(stem(String(image)));
     }
-    if (ids.size + names.size === before) throw emptyList(path);
+    if (named === 0) throw emptyList(path);
   }
   return {
     has: (candidates, cocoId) =>
