@@ -1,5 +1,6 @@
 /** Conversations about photos of COCO, as LLaVA's files hold them: `[{id, image, conversations: [{from, value}, ...]}, ...]`. */
 
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { RowScan, SourceRow } from '../lib/data/row-source.ts';
 import type { Turn } from '../lib/data/sample.ts';
@@ -8,7 +9,7 @@ import { recordOf } from './annotation-files.ts';
 import { cocoNames, openCocoFolders, USUAL_COCO_FOLDERS } from './coco-images.ts';
 import { turnsOf } from './conversation-turns.ts';
 import { excludeOption, readExcluded } from './excluded-images.ts';
-import { imageOptions, photosOf } from './image-folders.ts';
+import { type ImageFolders, imageOptions, openImageFolders, photosOf } from './image-folders.ts';
 
 /** The options that say where the files lie. */
 export const conversationOptions = {
@@ -18,7 +19,7 @@ export const conversationOptions = {
     .optional()
     .meta({ path: true })
     .describe('File of conversations. Default: the known names under root/annotations or root.'),
-  ...imageOptions(USUAL_COCO_FOLDERS),
+  ...imageOptions(`${USUAL_COCO_FOLDERS}; then those of coco and flickr30k below root`),
   exclude: excludeOption,
 };
 
@@ -37,7 +38,7 @@ export async function* conversationRows(
   { source, path, root, images, missing, exclude }: Request,
   scan: RowScan,
 ): AsyncIterable<SourceRow<Turn[]>> {
-  const folders = await openCocoFolders(root, images);
+  const folders = await photoFolders(root, images);
   const photos = photosOf({ source, root, folders, missing, scan, excluded: await readExcluded(root, exclude) });
   const seen = new Map<string, number>();
   let place = -1;
@@ -58,6 +59,22 @@ export async function* conversationRows(
     yield { id: count === 0 ? name : `${name}#${count}`, image: file, record: turns.turns };
   }
   photos.check();
+}
+
+const FLICKR_FOLDERS = ['flickr30k/flickr30k-images', '../flickr30k/flickr30k-images', 'flickr30k/images'];
+
+/** The named folders, or all in which photos of conversations usually lie: the original's are of COCO, built ones of Flickr30k too. */
+async function photoFolders(root: string, images: readonly string[] | undefined): Promise<ImageFolders> {
+  if (images !== undefined) return openImageFolders(root, images);
+  const places = [
+    await openCocoFolders(root),
+    await openCocoFolders(join(root, 'coco')),
+    await openImageFolders(root, FLICKR_FOLDERS),
+  ];
+  return {
+    folders: places.flatMap(({ folders }) => folders),
+    find: (names) => places.map((place) => place.find(names)).find((path) => path !== undefined),
+  };
 }
 
 /** Names of COCO's photos, in both years, and the ids that LLaVA gives; a short number is the name of another set. */
