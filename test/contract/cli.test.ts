@@ -45,6 +45,7 @@ test('alone, and with --help, it lists its commands on stdout and exits 0', asyn
       'replay',
       'eval',
       'predict',
+      'report',
       'bench',
       'schema',
     ]) {
@@ -62,7 +63,19 @@ test('--version prints the version of the package', async () => {
 });
 
 test('every command has help with an example that begins with its name', async () => {
-  for (const name of ['setup', 'doctor', 'init', 'validate', 'train', 'replay', 'eval', 'predict', 'bench', 'schema']) {
+  for (const name of [
+    'setup',
+    'doctor',
+    'init',
+    'validate',
+    'train',
+    'replay',
+    'eval',
+    'predict',
+    'report',
+    'bench',
+    'schema',
+  ]) {
     const { status, stdout } = await tristage([name, '--help']);
     assert.equal(status, 0, name);
     assert.match(stdout, new RegExp(`Examples:\\s+tristage ${name}`), name);
@@ -158,6 +171,12 @@ test('predict on what is no run exits 8, an unknown task exits 2', async () => {
   ]);
   assert.equal(status, 2);
   assert.match(stderr, /did you mean --task caption\?/);
+});
+
+test('report on what is no run exits 2', async () => {
+  const { status, stdout, stderr } = await tristage(['report', 'no/run']);
+  assert.deepEqual([status, stdout], [2, '']);
+  assert.match(stderr, /^error E_REPORT_RUN: /);
 });
 
 test('the status of the process is that of the command, and results reach a pipe whole', () => {
