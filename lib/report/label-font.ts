@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { create, type Font } from 'fontkitten';
 
-const FILE = '@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff2';
+const require = createRequire(import.meta.url);
 
 /** Where the baseline lies below the top of a line, and how high a line is, as parts of the size. */
 export const BASELINE = 0.98;
@@ -29,8 +29,9 @@ let opened: LabelFont | undefined;
 
 function labelFont(): LabelFont {
   if (opened !== undefined) return opened;
-  const font = create(readFileSync(createRequire(import.meta.url).resolve(FILE)));
-  if (font.isCollection) throw new Error(`${FILE} holds several fonts`);
+  const path = require.resolve('@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff2');
+  const font = create(readFileSync(path));
+  if (font.isCollection) throw new Error(`${path} holds several fonts`);
   opened = { font, letters: new Map() };
   return opened;
 }
