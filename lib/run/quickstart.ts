@@ -12,6 +12,7 @@ import { evaluateRun } from './eval.ts';
 import { exportRun } from './export.ts';
 import type { Display } from './progress.ts';
 import { type FinishedStage, type QuickstartSummary, quickstartSummary } from './quickstart-summary.ts';
+import { refreshReport } from './report/index.ts';
 import { RUN_FILES, writeRunJson } from './run-folder.ts';
 import { trainAll } from './train-all.ts';
 
@@ -24,7 +25,7 @@ export interface QuickstartStage {
 export interface QuickstartRequest {
   /** Each starts from the one before it. */
   stages: readonly QuickstartStage[];
-  /** Gets `data`, a folder for each stage under the name of its run, `exports` and `summary.json`. */
+  /** Gets `data`, a folder for each stage under the name of its run, `exports`, `summary.json` and `report.html`. */
   out: string;
   engine: EngineName;
   /** Sees to it that a folder holds the weakly labelled data sets; gives the root of each by the name of its source. */
@@ -89,6 +90,7 @@ export async function runQuickstart(request: QuickstartRequest): Promise<Quickst
   const { setupSeconds } = progress;
   const summary = quickstartSummary({ engine: request.engine, setupSeconds, stages: finished, exports });
   await writeRunJson(out, FILES.summary, summary);
+  await refreshReport(out, request);
   const last = finished.at(-1);
   return { summary, unmet: last === undefined ? [] : unmetRequirements(requirements, last.metrics) };
 }
@@ -195,6 +197,7 @@ async function runStage(request: QuickstartRequest, work: StageWork): Promise<Fi
     // The model without any training is what stage 1 began with; the other controls stand beside the last model.
     controls: [...(place === 0 ? (['untrained'] as const) : []), ...(last ? (['chance', 'shuffled'] as const) : [])],
   });
+  await refreshReport(folder, request);
   const { model, ...controls } = report.metrics;
   return {
     run: trained.summary,
