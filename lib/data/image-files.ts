@@ -1,6 +1,6 @@
 /** The image files that words of a command line name: files, folders and patterns. */
 
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { escapePath, glob, isDynamicPattern } from 'tinyglobby';
@@ -35,9 +35,18 @@ export async function imageFiles(words: readonly string[]): Promise<ImageFiles> 
 }
 
 function kindOf(word: string): 'file' | 'folder' | 'pattern' {
-  const stat = statSync(word, { throwIfNoEntry: false });
+  const stat = statOf(word);
   if (stat?.isDirectory()) return 'folder';
   return stat === undefined && isDynamicPattern(word) ? 'pattern' : 'file';
+}
+
+/** What lies at a path; undefined where nothing can be found out, which reading it will say. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 async function matches(pattern: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 /** Where the pictures of `predict` go, and what is drawn on them. */
 
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { TristageError } from '../core/errors.ts';
 import { decodeImage } from '../data/image.ts';
@@ -17,7 +17,7 @@ import type { Answered } from './predict-answer.ts';
  * @throws TristageError E_OUT for a place that does not suit, or where an image lies that is asked about
  */
 export function picturePaths(out: string, images: { files: readonly string[]; several: boolean }): Map<string, string> {
-  const stat = statSync(out, { throwIfNoEntry: false });
+  const stat = statOf(out);
   const isFolder = images.several || out.endsWith('/') || out.endsWith(sep) || stat?.isDirectory() === true;
   if (isFolder && (stat?.isFile() || (stat === undefined && isPictureName(out)))) {
     throw badOut(out, stat ? 'a file' : 'the name of one picture', 'a folder, since several images are asked about');
@@ -31,6 +31,14 @@ export function picturePaths(out: string, images: { files: readonly string[]; se
     if (inputs.has(realPath(path))) throw badOut(path, 'an image that is asked about', 'a place that keeps it');
   }
   return paths;
+}
+
+function statOf(out: string): Stats | undefined {
+  try {
+    return statSync(out, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw cannotWrite(out, cause);
+  }
 }
 
 function numbered(files: readonly string[], folder: string): Map<string, string> {

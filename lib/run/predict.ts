@@ -173,6 +173,6 @@ async function withPicture(
   const about = several ? `${image}: ` : '';
   if (prediction.boxes.length === 0) logger.info(`${about}there is no box in the answer`);
   const leftOut = await drawAnswer({ ...prediction, image }, path);
-  if (leftOut > 0) logger.warn(`${about}${leftOut} labels found no room on the picture`);
+  if (leftOut > 0) logger.warn(`${about}labels that found no room on the picture: ${leftOut}`);
   return { ...prediction, picture: path };
 }

@@ -18,7 +18,7 @@ function photos(...names: string[]): string {
 describe('image files', () => {
   test('one file is one file, also where its name looks like a pattern or is nowhere', async () => {
     const folder = photos('a[1].png', 'b*.png', 'b1.png');
-    for (const name of ['a[1].png', 'b*.png', 'none.png']) {
+    for (const name of ['a[1].png', 'b*.png', 'none.png', 'b1.png/x.png']) {
       assert.deepEqual(await imageFiles([join(folder, name)]), { files: [join(folder, name)], several: false });
     }
     assert.deepEqual(await imageFiles([]), { files: [], several: false });

@@ -97,6 +97,7 @@ describe('pictures of predict', () => {
       ['boxes', one('a.jpg')],
       ['boxes.png', several],
       [join(folder, 'file'), several],
+      [join(folder, 'file/boxes.png'), one('a.jpg')],
     ] as const)
       assert.throws(() => picturePaths(out, images), { code: 'E_OUT', where: out });
   });
