@@ -11,7 +11,7 @@ import { TristageError } from '../lib/core/errors.ts';
 import { keyOfText, randomStream } from '../lib/core/rng.ts';
 import { isRowSource } from '../lib/data/row-source.ts';
 import { nameOfImage, type Sample } from '../lib/data/sample.ts';
-import { emptySource, type OpenSource, type Source } from '../lib/data/source.ts';
+import { emptySource, type OpenSource, type Source, type SourceBuildRequest } from '../lib/data/source.ts';
 import type { Task } from '../lib/data/task.ts';
 import { cocoCaption } from './coco-caption.ts';
 import { cocoInstances } from './coco-instances.ts';
@@ -25,21 +25,19 @@ const NAME = 'multitask-conversation';
 
 const folder = z.string().min(1).optional();
 
-/** Options of the build; numbers may come as text from a command line. */
+/** Options of the build. */
 export const multitaskBuildOptions = z.strictObject({
   coco: folder.describe('Folder of COCO: captions, instances, photos. Default: coco below root, or root.'),
   refer: folder.describe('Folder of refcoco, refcoco+ and refcocog. Default: refer below root, or root.'),
   flickr30k: folder.describe('Folder of Flickr30k Entities. Default: flickr30k below root, or root.'),
-  seed: z.coerce.number().int().min(0).max(4_294_967_295).default(0).describe('Chooses questions and wordings.'),
-  turns: z.coerce
-    .number()
+  seed: z.int().min(0).max(4_294_967_295).default(0).describe('Chooses questions and wordings.'),
+  turns: z
     .int()
     .min(2)
     .max(10)
     .default(4)
     .describe('Most questions of a conversation; it has at least two, of different tasks.'),
-  photos: z.coerce
-    .number()
+  photos: z
     .int()
     .min(1)
     .optional()
@@ -54,16 +52,6 @@ export interface MultitaskBuild {
   notes: string[];
 }
 
-export interface BuildRequest {
-  /** Folder that holds coco, refer and flickr30k. */
-  root: string;
-  /** The JSON array that is written. */
-  file: string;
-  options: z.input<typeof multitaskBuildOptions>;
-  /** Told what is being done. */
-  info?: (message: string) => void;
-}
-
 interface Part {
   source: Source;
   task: Task;
@@ -73,10 +61,11 @@ interface Part {
 
 /**
  * Writes the file; equal annotations and options give equal bytes.
+ * @param request root: folder that holds coco, refer and flickr30k; file: the JSON array
  * @throws TristageError E_SOURCE when fewer than two tasks can be asked, or when annotations are there and their photos are not;
  *   E_SOURCE_OPTIONS for options that are not valid
  */
-export async function buildMultitask({ root, file, options, info = () => {} }: BuildRequest): Promise<MultitaskBuild> {
+export async function buildMultitask({ root, file, options, info }: SourceBuildRequest): Promise<MultitaskBuild> {
   const chosen = checked(options);
   const notes: string[] = [];
   const parts: { source: OpenSource; task: Task }[] = [];
@@ -110,7 +99,7 @@ export async function buildMultitask({ root, file, options, info = () => {} }: B
   return { conversations, turns, notes };
 }
 
-function checked(options: z.input<typeof multitaskBuildOptions>): z.output<typeof multitaskBuildOptions> {
+function checked(options: unknown): z.output<typeof multitaskBuildOptions> {
   const parsed = multitaskBuildOptions.safeParse(options);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`);
@@ -170,7 +159,8 @@ async function inputsOf(
     return await source.plan({ root, task, ...options }).inputs();
   } catch (error) {
     if (!(error instanceof TristageError && error.code === 'E_SOURCE')) throw error;
-    notes.push(`${source.name} (${task}) is not there: ${error.expected} in ${error.where}`);
+    const note = `${source.name} is not there: ${error.expected} in ${error.where}`;
+    if (!notes.includes(note)) notes.push(note);
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Multi-task conversations (Chen et al. 2023, "MiniGPT-v2"): several tasks in turn about one photo of COCO train. The authors made
  * theirs from RefCOCO, COCO and a model of their own, and published it without a licence of its own;
- * `tristage prepare multitask-conversation` makes one from public annotations.
+ * `tristage prepare multitask-conversation --build FILE` makes one from public annotations.
  */
 
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import type { Turn } from '../lib/data/sample.ts';
 import { annotationFile } from './annotation-files.ts';
 import { conversationOptions, conversationRows } from './conversation-rows.ts';
 import { excludeFiles } from './excluded-images.ts';
+import { buildMultitask, multitaskBuildOptions } from './multitask-build.ts';
 
 const NAME = 'multitask-conversation';
 
@@ -26,6 +27,7 @@ export const multitaskConversation = defineRowSource({
   kind: 'instruction',
   tasks: ['conversation'],
   options,
+  build: { options: multitaskBuildOptions, gives: 'annotations', run: buildMultitask },
   inputs: async (chosen) => [await fileOf(chosen), ...excludeFiles(chosen.root, chosen.exclude)],
   async *rows(chosen, scan) {
     yield* conversationRows({ ...chosen, source: NAME, path: await fileOf(chosen) }, scan);

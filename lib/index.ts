@@ -37,6 +37,8 @@ export {
   defineSource,
   type OpenSource,
   type Source,
+  type SourceBuild,
+  type SourceBuildRequest,
   type SourceDefinition,
   type SourceKind,
   type SourceRoot,

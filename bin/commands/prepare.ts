@@ -1,4 +1,4 @@
-import type { Prepared } from '../../lib/run/prepare.ts';
+import type { Prepared, Verify } from '../../lib/run/prepare.ts';
 import { type Command, flag, JSON_OPTION, text, texts } from '../command.ts';
 import { printResult, trainingOutput } from '../output.ts';
 import { INTERRUPTED } from './train.ts';
@@ -19,18 +19,24 @@ export const prepare: Command = {
       requiresArg: true,
       describe: 'An option of the source: --set split=val (repeatable)',
     },
+    build: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'First make this file from other sources below root, where the source can (multitask-conversation)',
+    },
     verify: {
       type: 'string',
       requiresArg: true,
-      choices: ['headers', 'decode'],
+      choices: ['quick', 'headers', 'decode'],
       default: 'headers',
-      describe: 'How closely images are looked at: their headers, or every pixel',
+      describe: 'How closely images are looked at: headers, every pixel, or nothing of images in tars',
     },
     ...JSON_OPTION,
   },
   examples: [
     'tristage prepare coco-caption --root data/coco --out index/coco-caption',
     'tristage prepare coco-caption --root data/coco --set split=val --out index/coco-val --verify decode --json',
+    'tristage prepare multitask-conversation --root data --build data/multi_task_conversation.json --out index/multitask',
   ],
   run: async (args) => {
     const [{ registry }, { runPrepare }] = await Promise.all([
@@ -46,7 +52,8 @@ export const prepare: Command = {
         root: text(args, 'root') ?? '',
         out: text(args, 'out') ?? '',
         set: texts(args, 'set'),
-        verify: text(args, 'verify') as 'headers' | 'decode',
+        build: text(args, 'build'),
+        verify: text(args, 'verify') as Verify,
         registry,
         logger,
         display,

@@ -16,6 +16,8 @@ export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
   name: string;
   /** As `Source.aliases`. */
   aliases?: NonNullable<Source['aliases']>;
+  /** As `Source.build`. */
+  build?: NonNullable<Source['build']>;
   /** One sentence for people. */
   summary: string;
   kind: SourceKind;
@@ -83,7 +85,7 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
   definition: RowSourceDefinition<Options, Row>,
 ): RowSource {
   checkSourceName(definition);
-  const { name, aliases = {}, summary, kind, tasks, options } = definition;
+  const { name, aliases = {}, build, summary, kind, tasks, options } = definition;
   const plan = (request: SourceRequest): RowPlan => planOf(definition, request);
   return {
     name,
@@ -93,6 +95,7 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
     kind,
     tasks,
     options,
+    ...(build === undefined ? {} : { build }),
     plan,
     open: async (request) => openInMemory(plan(request)),
   };

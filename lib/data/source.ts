@@ -50,6 +50,29 @@ export interface OpenSource {
   get(index: number, pick: Pick): Promise<Sample>;
 }
 
+/** Makes a file that a source reads from the files of other sources. */
+export interface SourceBuild {
+  /** Options of the making, beside those of the source. */
+  readonly options: z.ZodObject;
+  /** The option of the source that names the file. */
+  readonly gives: string;
+  /**
+   * Writes the file; equal inputs and options give equal bytes.
+   * @throws TristageError of kind `data` when what it is made from is missing, `config` for bad options
+   */
+  run(request: SourceBuildRequest): Promise<{ readonly notes: readonly string[] }>;
+}
+
+/** What a file is made from. */
+export interface SourceBuildRequest {
+  /** Folder of the other sources. */
+  root: string;
+  file: string;
+  options: Readonly<Record<string, unknown>>;
+  /** Told what is being done. */
+  info: (message: string) => void;
+}
+
 /** A source as it is registered, before its options are known. */
 export interface Source {
   readonly name: string;
@@ -63,6 +86,8 @@ export interface Source {
   /** True for a source whose rows can be indexed; see `defineRowSource`. */
   readonly indexed?: boolean;
   readonly tasks: readonly Task[];
+  /** How to make files of it that its publisher did not release; absent: there is nothing to make. */
+  readonly build?: SourceBuild;
   /** URL of a module that gives images with the truth of every patch (see `PatchModule`); absent: the source has none. */
   readonly patches?: string;
   /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */

@@ -17,12 +17,16 @@ import { packageVersion } from './facts.ts';
 import { prepareProgress } from './prepare-progress.ts';
 import type { Display } from './progress.ts';
 
+export type { Verify };
+
 export interface PrepareRequest {
   /** Name of the source, or one of its other names. */
   source: string;
   root: string;
   /** `key=value` for options of the source. */
   set: readonly string[];
+  /** A file that is made first, of a source whose publisher did not release all. */
+  build?: string | undefined;
   /** Folder of the index. */
   out: string;
   verify: Verify;
@@ -54,8 +58,9 @@ const DECODED_SIZE = 16;
  */
 export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
   const { logger, display, signal, verify } = request;
-  const { source, options } = namedSource(request);
-  const plan = source.plan({ ...options, root: request.root });
+  const { source, options, making } = namedSource(request);
+  const made = await makeFile(source, { request, options: making });
+  const plan = source.plan({ ...options, ...made, root: request.root });
   const workers = createImageWorkers({
     size: DECODED_SIZE,
     transform: 'sharp-cubic',
@@ -93,9 +98,11 @@ export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
 }
 
 /** The source of a name, with the options that the name and `--set` give. */
-function namedSource({ source: name, set, registry }: PrepareRequest): {
+function namedSource({ source: name, set, build, registry }: PrepareRequest): {
   source: RowSource;
   options: Record<string, unknown>;
+  /** Of making its file. */
+  making: Record<string, unknown>;
 } {
   const found = registry.sources.find((source) => source.name === name || Object.hasOwn(source.aliases ?? {}, name));
   if (found === undefined) {
@@ -108,17 +115,41 @@ function namedSource({ source: name, set, registry }: PrepareRequest): {
   }
   if (!isRowSource(found)) throw usage(`source ${name} needs no preparation`, 'name it in a run file as it is');
   const start = fromPlain({ ...found.aliases?.[name] }, { kind: 'preset', name });
-  const options = toPlain(set.reduce(applySet, start)) as Record<string, Plain>;
-  const known = [...Object.keys(found.options.shape), 'task'];
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    const near = closest(key, known);
-    throw usage(
-      `source ${found.name} has no option ${key}`,
-      near === undefined ? `it has ${known.join(', ')}` : `did you mean ${near}?`,
-    );
+  const given = toPlain(set.reduce(applySet, start)) as Record<string, Plain>;
+  const own = [...Object.keys(found.options.shape), 'task'];
+  const ofBuild = build === undefined ? [] : Object.keys(found.build?.options.shape ?? {});
+  const options: Record<string, Plain> = {};
+  const making: Record<string, Plain> = {};
+  for (const [key, value] of Object.entries(given)) {
+    if (own.includes(key)) options[key] = value;
+    else if (ofBuild.includes(key)) making[key] = value;
+    else {
+      const known = [...own, ...ofBuild];
+      const near = closest(key, known);
+      throw usage(
+        `source ${found.name} has no option ${key}`,
+        near === undefined ? `it has ${known.join(', ')}` : `did you mean ${near}?`,
+      );
+    }
   }
-  return { source: found, options: withAbsolutePaths(found.options, options) };
+  return { source: found, options: withAbsolutePaths(found.options, options), making };
+}
+
+/** Makes the file that was asked for, and gives the option that names it. */
+async function makeFile(
+  source: RowSource,
+  { request, options }: { request: PrepareRequest; options: Readonly<Record<string, unknown>> },
+): Promise<Record<string, string>> {
+  if (request.build === undefined) return {};
+  if (source.build === undefined) {
+    throw usage(`source ${source.name} makes no files`, 'leave --build out and give the published files as --root');
+  }
+  const { info, warn } = request.logger;
+  const file = resolve(request.build);
+  const { notes } = await source.build.run({ root: request.root, file, options, info });
+  for (const note of notes) warn(note);
+  info(`made ${file}`);
+  return { [source.build.gives]: file };
 }
 
 /** Paths of the command line count from the current folder. */
