@@ -10,6 +10,7 @@ import { createLogger } from '../../lib/core/log.ts';
 import { type QuickstartRequest, runQuickstart } from '../../lib/run/quickstart.ts';
 import { type QuickstartSummary, quickstartText } from '../../lib/run/quickstart-summary.ts';
 import { testEngine } from '../support/engine.ts';
+import { barriers, named, parsePage, reachesOut, textOf } from '../support/page.ts';
 
 const CONFIGS = resolve(import.meta.dirname, '../../configs/quickstart');
 const TASKS = ['refer', 'identify', 'vqa', 'detection', 'grounding', 'caption'];
@@ -130,6 +131,15 @@ describe('quickstart', { skip: engine === 'cpu' ? 'trains with an engine of its 
       assert.ok(existsSync(join(out, stage, 'checkpoints', step, 'model.safetensors')));
       assert.deepEqual(readdirSync(join(out, stage, 'eval')), [step]);
     }
+  });
+
+  test('it ends with a page on its three stages, with pictures of what was asked', () => {
+    const text = readFileSync(join(out, 'report.html'), 'utf8');
+    const page = parsePage(text);
+    assert.deepEqual([page.faults, reachesOut(page), barriers(page)], [[], [], []]);
+    assert.match(textOf(named(page, 'h1')[0] as (typeof page.elements)[number]), /stage1 → stage2 → stage3/);
+    assert.ok(named(page, 'image').length > 0);
+    for (const stage of ['stage1', 'stage2', 'stage3']) assert.ok(existsSync(join(out, stage, 'report.html')), stage);
   });
 
   test('after a finished one the next call begins anew beside it', async () => {

@@ -11,8 +11,9 @@ import type { ReportedChain } from '../../report/html/report.ts';
 import type { Registry } from '../config.ts';
 import { withPlugins } from '../plugins.ts';
 import { RUN_FILES } from '../run-folder.ts';
-import { findChains } from './find-runs.ts';
+import { type FoundChain, findChains } from './find-runs.ts';
 import { openGallery } from './gallery.ts';
+import { doubtsOfParent } from './parentage.ts';
 import { readReportedRun } from './read-run.ts';
 
 export interface ReportRequest {
@@ -53,15 +54,7 @@ export async function writeReport({ runs, out, plugins = false, ...request }: Re
   const found = findChains(runs);
   const path = out ?? join(runs.length === 1 ? (runs[0] as string) : '.', RUN_FILES.report);
   checkTarget(path);
-  const chains = found.map(({ label, folders, missing }): ReportedChain => {
-    const read = folders.map(readReportedRun);
-    const lost = missing === undefined ? [] : [`it started from ${missing}, which is not found beside it`];
-    const [first, ...others] = read;
-    return {
-      label,
-      runs: first === undefined ? [] : [{ ...first, warnings: [...lost, ...first.warnings] }, ...others],
-    };
-  });
+  const chains = found.map(readChain);
   const [only, ...others] = chains;
   const asked =
     only !== undefined && others.length === 0
@@ -78,6 +71,19 @@ export async function writeReport({ runs, out, plugins = false, ...request }: Re
     chains: chains.map(({ label, runs: own }) => ({ label, runs: own.map(told) })),
     scenes: gallery?.scenes.length ?? 0,
   };
+}
+
+/** Reads the runs of a chain; what is wrong between them is a warning of the later one. */
+function readChain({ label, folders, missing }: FoundChain): ReportedChain {
+  const runs = folders.map((folder, place) => {
+    const run = readReportedRun(folder);
+    const before = folders[place - 1];
+    const lost =
+      place === 0 && missing !== undefined ? [`it started from ${missing}; no run folder is found there`] : [];
+    const doubts = before === undefined ? [] : doubtsOfParent(folder, before);
+    return { ...run, warnings: [...lost, ...doubts, ...run.warnings] };
+  });
+  return { label, runs };
 }
 
 function told({ name, folder, step, finished, evaluation, warnings }: ReportedChain['runs'][number]) {

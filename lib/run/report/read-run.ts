@@ -12,6 +12,7 @@ import type { EvalReport } from '../eval-report.ts';
 import type { runFacts } from '../facts.ts';
 import { RUN_FILES, type RunSummary, readSummary } from '../run-folder.ts';
 import { readSettings } from './find-runs.ts';
+import { parentOf, readJson } from './parentage.ts';
 
 /** Causes of bad samples that are named; the rest is counted. */
 const NAMED_CAUSES = 5;
@@ -45,7 +46,7 @@ export function readReportedRun(folder: string): ReportedRun {
     events,
     mixture: summary?.mixture ?? [],
     evaluation,
-    facts: facts === undefined ? [] : factRows(facts, { evaluation: evaluationFile(folder), summary }),
+    facts: facts === undefined ? [] : factRows(facts, { folder, summary }),
     config: readFileSync(join(folder, RUN_FILES.config), 'utf8'),
     settings: new Map(flattened(settings)),
   };
@@ -103,8 +104,9 @@ function figures(metrics: Metrics): Figures {
 
 function factRows(
   { tristage, node, platform, opened, engine, plan, weights }: ReturnType<typeof runFacts>,
-  { evaluation, summary }: { evaluation: EvalReport | undefined; summary: RunSummary | undefined },
+  { folder, summary }: { folder: string; summary: RunSummary | undefined },
 ): [string, string][] {
+  const [evaluation, parent] = [evaluationFile(folder), parentOf(folder)];
   return [
     ['tristage', tristage],
     ['Node.js', node],
@@ -113,6 +115,11 @@ function factRows(
     ['opened', opened.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')],
     ['parameters that train', plan.trainable.toLocaleString('en-US')],
     ['parameters that stay', plan.frozen.toLocaleString('en-US')],
+    ...(parent === undefined
+      ? []
+      : ([
+          ['started from', `${parent.name}, step ${parent.step}, SHA-256 ${parent.model.slice(0, HASH_DIGITS)}…`],
+        ] as const)),
     ...(summary?.best === undefined
       ? []
       : ([
@@ -169,14 +176,5 @@ function badSampleOf(line: string): BadSample[] {
     return typeof entry?.source === 'string' && typeof entry.code === 'string' ? [entry as BadSample] : [];
   } catch {
     return [];
-  }
-}
-
-/** A file of the run folder, or undefined where it is missing or was cut. */
-function readJson<Content>(path: string): Content | undefined {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Content;
-  } catch {
-    return undefined;
   }
 }

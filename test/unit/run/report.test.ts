@@ -130,6 +130,22 @@ test('the newest evaluation counts, its chance beside it; without one the last e
   assert.equal(evaluation?.controls.chance?.['refer']?.n, 2);
 });
 
+test('a run that started from weights which its parent no longer has says so', async () => {
+  const out = threeStages();
+  const checkpoint = (name: string, file: string, content: object) => {
+    mkdirSync(join(out, name, 'checkpoints/step-4'), { recursive: true });
+    writeFileSync(join(out, name, 'checkpoints/step-4', file), JSON.stringify(content));
+  };
+  const parent = { name: 'two', stage: 'stage2-multitask', step: 4, model: 'ab'.repeat(32), sources: [] };
+  checkpoint('three', 'state.json', { lineage: [parent] });
+  checkpoint('two', 'manifest.json', { files: { 'model.safetensors': { sha256: parent.model } } });
+  const warnings = async () =>
+    (await writeReport({ runs: [out], registry })).chains[0]?.runs.map((run) => run.warnings);
+  assert.deepEqual(await warnings(), [[], [], []]);
+  checkpoint('two', 'manifest.json', { files: { 'model.safetensors': { sha256: 'cd'.repeat(32) } } });
+  assert.match((await warnings())?.[2]?.join() ?? '', /started from other weights than those that .*two has at step 4/);
+});
+
 test('the gallery shows the first scenes with image, true boxes, and the answers of every run that was asked', async () => {
   const [one, two] = ['one', 'two'].map((name) => makeRun({ folder: join(folder(), name), name })) as [string, string];
   await makeEvaluation(one, { step: 4, questions: 2, wrong: 4 });
