@@ -37,6 +37,17 @@ export const SET_OPTION: Readonly<Record<string, Options>> = {
   },
 };
 
+export const PLUGIN_OPTION: Readonly<Record<string, Options>> = {
+  plugin: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    default: [],
+    requiresArg: true,
+    describe: 'Execute this module and take its sources and stages: --plugin ./mine.mjs (repeatable)',
+  },
+};
+
 /** A text option, or `undefined`. */
 export function text(args: Arguments, name: string): string | undefined {
   const value = args[name];

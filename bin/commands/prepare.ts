@@ -1,5 +1,5 @@
 import type { Prepared, Verify } from '../../lib/run/prepare.ts';
-import { type Command, flag, JSON_OPTION, text, texts } from '../command.ts';
+import { type Command, flag, JSON_OPTION, PLUGIN_OPTION, text, texts } from '../command.ts';
 import { printResult, trainingOutput } from '../output.ts';
 import { INTERRUPTED } from './train.ts';
 
@@ -31,6 +31,7 @@ export const prepare: Command = {
       default: 'headers',
       describe: 'How closely images are looked at: headers, every pixel, or nothing of images in tars',
     },
+    ...PLUGIN_OPTION,
     ...JSON_OPTION,
   },
   examples: [
@@ -39,9 +40,10 @@ export const prepare: Command = {
     'tristage prepare multitask-conversation --root data --build data/multi_task_conversation.json --out index/multitask',
   ],
   run: async (args) => {
-    const [{ registry }, { runPrepare }] = await Promise.all([
+    const [{ registry }, { runPrepare }, { withPluginFiles }] = await Promise.all([
       import('../registry.ts'),
       import('../../lib/run/prepare.ts'),
+      import('../../lib/run/plugins.ts'),
     ]);
     const { logger, display } = trainingOutput();
     const controller = new AbortController();
@@ -54,7 +56,7 @@ export const prepare: Command = {
         set: texts(args, 'set'),
         build: text(args, 'build'),
         verify: text(args, 'verify') as Verify,
-        registry,
+        registry: await withPluginFiles(registry, texts(args, 'plugin')),
         logger,
         display,
         signal: controller.signal,

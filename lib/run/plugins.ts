@@ -1,6 +1,7 @@
 /** A user's own sources and stages: modules that a run file names under `plugins`. Naming one means executing it. */
 
 import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadTree } from '../config/load.ts';
 import { type ConfigNode, describeOrigin, nodeAt } from '../config/tree.ts';
@@ -13,7 +14,7 @@ import { type Registry, type ResolvedRun, resolveAll } from './config.ts';
 interface Plugin {
   /** Absolute. */
   path: string;
-  /** Where the file names it. */
+  /** Where it is named. */
   where: string;
 }
 
@@ -40,8 +41,24 @@ export async function openRuns(
  * @throws TristageError E_PLUGIN_IMPORT, E_PLUGIN_EMPTY, E_PLUGIN_NAME
  */
 export async function withPlugins(registry: Registry, tree: ConfigNode): Promise<Registry> {
+  return joinPlugins(registry, pluginsOf(tree));
+}
+
+/**
+ * A registry with what modules give that are named on the command line.
+ * @param paths relative to the current directory, or absolute
+ * @throws TristageError E_PLUGIN_IMPORT, E_PLUGIN_EMPTY, E_PLUGIN_NAME
+ */
+export async function withPluginFiles(registry: Registry, paths: readonly string[]): Promise<Registry> {
+  return joinPlugins(
+    registry,
+    paths.map((path) => ({ path: resolve(path), where: `--plugin ${path}` })),
+  );
+}
+
+async function joinPlugins(registry: Registry, plugins: readonly Plugin[]): Promise<Registry> {
   let joined = registry;
-  for (const plugin of pluginsOf(tree)) joined = joinRegistries(joined, await importPlugin(plugin), plugin.where);
+  for (const plugin of plugins) joined = joinRegistries(joined, await importPlugin(plugin), plugin.where);
   return joined;
 }
 
@@ -95,7 +112,7 @@ function nameTaken(what: string, name: string, where: string | undefined): Trist
 
 async function importPlugin({ path, where }: Plugin): Promise<Registry> {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw notImported({ where, found: path, fix: 'check the path; it is relative to the file that holds it' });
+    throw notImported({ where, found: path, fix: 'check the path; in a run file it is relative to that file' });
   }
   let exported: Record<string, unknown>;
   try {

@@ -8,7 +8,7 @@ import { printConfig } from '../../../lib/config/print.ts';
 import type { TristageError } from '../../../lib/core/errors.ts';
 import { type Registry, resolveAll, sourceOf } from '../../../lib/run/config.ts';
 import { readRun } from '../../../lib/run/open-run.ts';
-import { joinRegistries, openRuns } from '../../../lib/run/plugins.ts';
+import { joinRegistries, openRuns, withPluginFiles } from '../../../lib/run/plugins.ts';
 import { STAGES } from '../../../stages/index.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -134,6 +134,16 @@ describe('plugins', () => {
   test('checking a file without opening it executes nothing', () => {
     const file = files({ 'run.yaml': RUN('[mine.mjs]'), 'mine.mjs': "throw new Error('executed');" });
     assert.throws(() => resolveAll([file], { registry }), { code: 'E_CONFIG_VALUE' });
+  });
+});
+
+test('modules named on the command line join in the same way', async () => {
+  const file = files({ 'mine.mjs': moduleText('mine') });
+  const joined = await withPluginFiles(registry, [file]);
+  assert.equal(joined.sources.at(-1)?.name, 'mine');
+  await assert.rejects(withPluginFiles(registry, ['no-such.mjs']), {
+    code: 'E_PLUGIN_IMPORT',
+    where: '--plugin no-such.mjs',
   });
 });
 
