@@ -1,7 +1,7 @@
 /**
  * Trains vision-language models in stages, each described by a run file. The command line is a caller of the same functions.
  *
- * - Runs: `loadConfig`, `train`, `trainAll`, `evaluate`, `predict`, `predictAll`, `setup`.
+ * - Runs: `loadConfig`, `train`, `trainAll`, `evaluate`, `predict`, `predictAll`, `exportCheckpoint`, `verify`, `setup`.
  * - Sources and stages of one's own: `defineSource`, `defineRowSource`, `defineStage`, `drawInstruction`, `z`, `jsonSchema`.
  * - What a run leaves: `readEvents`, `readPredictions`, `printConfig`.
  * - Errors and progress: `TristageError`, `faultsOf`, `formatError`, `createLogger`.
@@ -12,6 +12,13 @@
 
 export { z } from 'zod';
 export { type EvaluateRequest, evaluate } from './api/evaluate.ts';
+export {
+  type ExportedCheckpoint,
+  type ExportRequest,
+  exportCheckpoint,
+  type VerifyRequest,
+  verify,
+} from './api/export.ts';
 export { jsonSchema, type LoadedConfig, type LoadOptions, loadConfig } from './api/load-config.ts';
 export type { OwnParts, Progress } from './api/own.ts';
 export {
@@ -49,6 +56,7 @@ export type { Answer } from './eval/answer.ts';
 export type { AnswerBox } from './eval/answer-boxes.ts';
 export type { Estimate } from './eval/metrics/interval.ts';
 export type { Metrics, ScoredTask } from './eval/metrics/summary.ts';
+export type { ExportOptions, OutsideName, OutsidePart, OutsidePlaces } from './export/request.ts';
 export {
   type DrawnShare,
   type EvaluationEvent,
@@ -73,5 +81,6 @@ export type { BestCheckpoint, RunSummary } from './run/run-folder.ts';
 export { runSetup as setup, type SetupOptions, type SetupReport } from './run/setup.ts';
 export type { MixtureShare, SampleCount } from './run/shares.ts';
 export type { TrainedRun } from './run/train-all.ts';
+export type { Verified } from './run/verified.ts';
 export type { SkippedUpdate, StepRecord, UpdateReport } from './train/loop.ts';
 export { defineStage, type Stage, type TrainableGroup } from './train/stage.ts';

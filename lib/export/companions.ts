@@ -14,8 +14,9 @@ import {
   visionShapes,
 } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
-import type { ExportOptions, ExportSubject, OutsideName, ReadContext } from './format.ts';
+import type { ExportSubject, ReadContext } from './format.ts';
 import { writeLlamaFolder } from './llama-folder.ts';
+import type { ExportOptions, OutsideName } from './request.ts';
 import { writeTokenizer } from './tokenizer.ts';
 
 const FILES = { vision: 'vision.safetensors', projector: 'projector.safetensors', base: 'base' } as const;

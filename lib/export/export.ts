@@ -9,7 +9,7 @@ import { isIdentified, TASKS, taskIdentifier } from '../data/task.ts';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
-import type { ExportFormat, ExportOptions, ExportSubject, ReadContext } from './format.ts';
+import type { ExportFormat, ExportSubject, ReadContext } from './format.ts';
 import {
   describeFiles,
   EXPORT_FILES,
@@ -27,6 +27,7 @@ import {
   writeParity,
 } from './parity.ts';
 import { readmeText } from './readme.ts';
+import type { ExportOptions } from './request.ts';
 
 export interface ExportRequest {
   format: ExportFormat;

@@ -6,7 +6,8 @@ import { spelled } from '../checkpoint/names.ts';
 import { castFloat, DTYPE_BYTES } from '../formats/host-tensor.ts';
 import { type TensorSource, writeSafetensorsFrom } from '../formats/safetensors.ts';
 import { headWidth, type LlamaConfig } from '../model/config.ts';
-import type { ExportOptions, ExportVocabulary } from './format.ts';
+import type { ExportVocabulary } from './format.ts';
+import type { ExportOptions } from './request.ts';
 import { writeTokenizer } from './tokenizer.ts';
 
 /** Bytes of the largest file of weights; what transformers uses. */

@@ -14,7 +14,8 @@ import type { ModelConfig } from '../model/config.ts';
 import { LN_VISION_PREFIX, llamaShapes, loraShapes, projectorShapes, visionShapes } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
 import { isOutside, ROUNDED, readBase, readVision, weightsOf, writeSettings } from './companions.ts';
-import type { ExportFormat, ExportSubject, OutsidePart, ReadContext, ReloadedModel } from './format.ts';
+import type { ExportFormat, ExportSubject, ReadContext, ReloadedModel } from './format.ts';
+import type { OutsidePart } from './request.ts';
 import { modelGraph } from './tfjs-graph.ts';
 import { graphText } from './tfjs-graph-text.ts';
 

@@ -6,10 +6,11 @@ import type { TristageError } from '../core/errors.ts';
 import { sha256File } from '../core/hash.ts';
 import { fileError } from '../formats/file-bytes.ts';
 import { parityError, reloadedAnswers } from './export.ts';
-import type { ExportFormat, OutsidePart, ReadContext } from './format.ts';
+import type { ExportFormat, ReadContext } from './format.ts';
 import { EXPORT_FORMATS } from './formats.ts';
 import { describeFiles, EXPORT_FILES, type ExportManifest, exportedConfig, readManifest } from './manifest.ts';
 import { compareAnswers, type ParityFigure, readParity, withinTolerance } from './parity.ts';
+import type { OutsidePart, OutsidePlaces } from './request.ts';
 
 /** Another engine rounds otherwise: the least tolerance when it is not the export's own process that compares. */
 const ANOTHER_ENGINE = 1e-4;
@@ -23,9 +24,6 @@ export interface OpenedExport {
   /** Files that the manifest does not know; nothing reads them. */
   strangers: readonly string[];
 }
-
-/** Where published parts lie now, where that is not the place that the manifest names. */
-export type OutsidePlaces = Readonly<Partial<Record<OutsidePart['part'], string>>>;
 
 /**
  * Opens an export and checks every file and tensor of it.

@@ -5,7 +5,9 @@ import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
 import { isExport } from '../export/manifest.ts';
-import { type OutsidePlaces, verifyExport } from '../export/verify.ts';
+import type { OutsidePlaces } from '../export/request.ts';
+import { verifyExport } from '../export/verify.ts';
+import type { Verified } from './verified.ts';
 
 export interface VerifyRequest {
   /** Folder of an export. */
@@ -16,22 +18,6 @@ export interface VerifyRequest {
   engine?: EngineName | undefined;
   device?: DeviceChoice | undefined;
   logger: Logger;
-}
-
-/** What was proved. */
-export interface Verified {
-  kind: 'export';
-  path: string;
-  format: string;
-  /** Files and tensors whose hashes are right. */
-  files: number;
-  tensors: number;
-  /** Files that are not part of it. */
-  strangers: readonly string[];
-  maxAbsLogitDiff: number;
-  /** Largest difference that is accepted. */
-  accepted: number;
-  engine: string;
 }
 
 /** Something that can be proved: how it is known, and its proof. */
