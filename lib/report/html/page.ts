@@ -8,7 +8,7 @@ import type { Gallery, Report, ReportedChain, ReportedRun } from './report.ts';
 import { chainColumns, comparedColumns, examinedOnly, resultsSection, weakFigures } from './results.ts';
 import { settingsSection } from './settings.ts';
 import { STYLE } from './style.ts';
-import { comparedCharts, comparedTaskLosses, runTable, trainingSection } from './training.ts';
+import { comparedCharts, comparedTaskLosses, isTower, runTable, trainingSection } from './training.ts';
 
 /** Tells a report from any other page. */
 export const GENERATOR = '<meta name="generator" content="tristage">';
@@ -60,7 +60,7 @@ function chainBody(chain: ReportedChain, gallery: Gallery | undefined): Html {
   const mixture = mixtureSection(runs);
   return html`${header({ title: titleOf(chain), runs, parts: ['results', 'warnings', 'training', mixture && 'mixture', gallery && 'gallery', 'configuration'] })}
 <main>
-${resultsSection(columns, trainingNotes(runs))}
+${resultsSection(columns, { notes: trainingNotes(runs), tower: runs.every(isTower) })}
 ${warningsSection(warnings)}
 ${trainingSection(chain)}
 ${mixture}
@@ -80,7 +80,7 @@ function comparisonBody(chains: readonly ReportedChain[], gallery: Gallery | und
   );
   return html`${header({ title: `${chains.length} runs compared`, runs, parts: ['results', 'warnings', 'training', gallery && 'gallery', 'configuration'] })}
 <main>
-${resultsSection(comparedColumns(chains), [OVERLAP, ...trainingNotes(runs)])}
+${resultsSection(comparedColumns(chains), { notes: [OVERLAP, ...trainingNotes(runs)], tower: runs.every(isTower) })}
 ${warningsSection(warnings)}
 <section id="training"><h2>Training</h2>
 ${runTable(chains.flatMap(({ label, runs: own }) => own.map((run) => ({ ...run, name: own.length > 1 ? `${label}: ${run.name}` : label }))))}

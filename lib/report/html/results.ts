@@ -65,11 +65,17 @@ export function comparedColumns(chains: readonly ReportedChain[]): Column[] {
 }
 
 /** Chart, table and details of figures. */
-export function resultsSection(columns: readonly Column[], notes: readonly string[] = []): Html {
+export function resultsSection(
+  columns: readonly Column[],
+  { notes, tower }: { notes: readonly string[]; tower: boolean },
+): Html {
   const names = [...new Set(columns.flatMap(({ figures }) => Object.keys(figures)))];
   const tasks = names.filter((name) => !name.includes('.'));
   if (tasks.length === 0) {
-    return html`<section id="results"><h2>Results</h2><p>No run was evaluated yet; <code>tristage eval --checkpoint RUN</code> asks it held-out questions.</p></section>`;
+    const why = tower
+      ? html`A vision tower answers no questions; what it reaches on held-out images stands at the end of <a href="#training">Training</a>.`
+      : html`No run was evaluated yet; <code>tristage eval --checkpoint RUN</code> asks it held-out questions.`;
+    return html`<section id="results"><h2>Results</h2><p>${why}</p></section>`;
   }
   const details = names.filter((name) => name.includes('.'));
   const controls = columns.flatMap(({ control }) => (control === undefined ? [] : [control]));
@@ -158,21 +164,19 @@ function interval({ low, high }: Estimate): string {
   return `${fixed(low)}–${fixed(high)}`;
 }
 
-/** A sentence for each task of the last run of a chain that its intervals do not tell apart from a control. */
+/** A sentence for each control from which intervals do not tell figures of the last run apart. */
 export function weakFigures(columns: readonly Column[]): string[] {
   const model = columns.findLast(({ control }) => control === undefined);
-  if (model === undefined) return [];
-  return columns.flatMap(({ name: control, figures, control: isControl }) =>
-    isControl === undefined
-      ? []
-      : Object.entries(model.figures).flatMap(([task, own]) => {
-          const other = estimateOf(figures, task);
-          if (task.includes('.') || other === undefined || own.low > other.high) return [];
-          return [
-            `${model.name}: ${task} (${fixed(own.value)}) is not clearly above ${control} (${fixed(other.value)}); their intervals overlap`,
-          ];
-        }),
-  );
+  return columns.flatMap(({ name: control, figures, control: isControl }) => {
+    if (model === undefined || isControl === undefined) return [];
+    const weak = Object.entries(model.figures).flatMap(([task, own]) => {
+      const other = estimateOf(figures, task);
+      const apart = other === undefined || own.low > other.high;
+      return apart || task.includes('.') ? [] : [`${task} (${fixed(own.value)} against ${fixed(other.value)})`];
+    });
+    if (weak.length === 0) return [];
+    return [`${model.name}: not clearly above ${control}, since the intervals overlap: ${weak.join(', ')}`];
+  });
 }
 
 /** Names of the runs whose figures come from questions during training. */

@@ -16,7 +16,7 @@ export function settingsSection(runs: readonly NamedRun[], { open }: { open: boo
   return html`<section id="configuration"><h2>Configuration</h2>
 ${
   runs.length > 1 &&
-  html`<details${open && differences.length > 0 ? OPEN : ''}><summary>What differs between the runs: ${differences.length} settings</summary>${table(
+  html`<details${open && differences.length > 0 ? OPEN : ''}><summary>What differs between the runs: ${counted(differences.length)}</summary>${table(
     {
       caption: 'Settings that differ',
       quiet: true,
@@ -35,6 +35,10 @@ ${table({ caption: 'Versions', quiet: true, head: ['', ...runs.map(({ label }) =
 }
 
 const OPEN = html` open`;
+
+function counted(settings: number): string {
+  return settings === 1 ? '1 setting' : `${settings} settings`;
+}
 
 /** A row for each setting that is not the same in all runs; its path, then the value of each. */
 function differencesOf(runs: readonly NamedRun[]): Fragment[][] {

@@ -12,6 +12,8 @@ import { table } from './table.ts';
 const GIB = 1024 ** 3;
 /** A loss whose first and last differ by more than this is drawn in decades. */
 const WIDE = 8;
+/** Part of a run over which its last loss is a mean; a single step says little of a task with few tokens. */
+const END = 0.05;
 
 /** Everything about the training of one chain. */
 export function trainingSection({ runs }: ReportedChain): Html {
@@ -36,7 +38,7 @@ export function comparedCharts(chains: readonly ReportedChain[]): Html {
   const common = { stretches: [], size: 'wide' } as const;
   const loss = lineChart({ ...common, ...scaleOf(losses), lines: losses, description: describe(losses) });
   const rate = lineChart({ ...common, lines: rates, zero: true, smooth: 0, description: describe(rates) });
-  return html`${legend(losses)}<div class="charts">${figure({ title: 'Loss, all tasks', note: 'nats a token', chart: loss })}${figure({ title: 'Learning rate', chart: rate })}</div>`;
+  return html`${legend(losses)}<div class="charts">${figure({ title: 'Loss, all tasks', chart: loss })}${figure({ title: 'Learning rate', chart: rate })}</div>`;
 }
 
 /** Loss of each task, the chains laid over each other. */
@@ -51,6 +53,11 @@ export function comparedTaskLosses(chains: readonly ReportedChain[]): Html {
     return figure({ title: task, chart });
   });
   return html`<div class="charts small">${charts}</div>`;
+}
+
+/** Whether a run trains a vision tower alone: it counts patches, not tokens. */
+export function isTower({ events }: Pick<ReportedRun, 'events'>): boolean {
+  return events.some(({ event }) => event === 'patches');
 }
 
 /** One line for each run. */
@@ -76,8 +83,10 @@ export function runTable(runs: readonly ReportedRun[]): Html {
       peak > 0 ? `${(peak / GIB).toFixed(2)} GiB` : '-',
     ];
   });
-  const note =
-    'Tokens are those that are trained on: answers, not questions or images. Memory is the most that the process held in main memory.';
+  const counted = runs.some(isTower)
+    ? 'Tokens are those that are trained on; of a vision tower they are patches of images.'
+    : 'Tokens are those that are trained on: answers, not questions or images.';
+  const note = `${counted} Memory is the most that the process held in main memory.`;
   return table({ caption: 'Runs', head, rows, texts: 2, note, quiet: true });
 }
 
@@ -122,7 +131,8 @@ function lossChart(stretches: readonly Stretch[]): Html {
     size: 'wide',
     description: describe([line]),
   });
-  return figure({ title: 'Loss, all tasks', note: 'nats a token; pale: means of few steps', chart });
+  const unit = stretches.some(isTower) ? '' : 'nats a token; ';
+  return figure({ title: 'Loss, all tasks', note: `${unit}pale: means of few steps`, chart });
 }
 
 function rateChart(stretches: readonly Stretch[]): Html {
@@ -141,7 +151,8 @@ function rateChart(stretches: readonly Stretch[]): Html {
 function taskLosses(stretches: readonly Stretch[]): Html {
   const charts = tasksOf(stretches).map((task) => {
     const line: Line = { name: task, look: lookOf(0), segments: taskLoss(stretches, task), raw: true };
-    const last = line.segments.flat().at(-1)?.y;
+    const end = line.segments.findLast((segment) => segment.length > 0) ?? [];
+    const last = meanOf(end.slice(-Math.ceil(end.length * END)));
     const chart = lineChart({
       ...scaleOf([line]),
       lines: [line],
@@ -149,7 +160,7 @@ function taskLosses(stretches: readonly Stretch[]): Html {
       size: 'small',
       description: describe([line]),
     });
-    return figure({ title: task, note: `last ${fixed(last)}`, chart });
+    return figure({ title: task, note: `ends at ${fixed(last)}`, chart });
   });
   return html`<h3>Loss by task</h3><div class="charts small">${charts}</div>`;
 }
@@ -163,7 +174,7 @@ interface Resource {
 
 const RESOURCES: readonly Resource[] = [
   { title: 'Samples a second', note: '', of: ({ samplesPerSecond }) => samplesPerSecond },
-  { title: 'Tokens a second', note: 'answers', of: ({ tokens, seconds }) => tokens / seconds },
+  { title: 'Tokens a second', note: 'trained on', of: ({ tokens, seconds }) => tokens / seconds },
   {
     title: 'Waiting for data',
     note: '',
@@ -172,7 +183,7 @@ const RESOURCES: readonly Resource[] = [
   },
   {
     title: 'Main memory',
-    note: 'GiB, of the process',
+    note: 'GiB',
     of: ({ residentBytes }) => (residentBytes === undefined ? undefined : residentBytes / GIB),
   },
   { title: 'Norm of gradients', note: '', of: ({ gradNorm }) => gradNorm },

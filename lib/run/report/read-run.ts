@@ -6,11 +6,12 @@ import type { BadSample } from '../../data/ledger.ts';
 import { estimatesOf } from '../../eval/metrics/figures.ts';
 import type { Metrics } from '../../eval/metrics/summary.ts';
 import { type RunEvent, readEvents, type StepEvent } from '../../report/events.ts';
-import type { Figures, ReportedEvaluation, ReportedRun } from '../../report/html/report.ts';
+import type { Figures, MixtureLine, ReportedEvaluation, ReportedRun } from '../../report/html/report.ts';
 import { eventWarnings } from '../../report/html/warnings.ts';
 import type { EvalReport } from '../eval-report.ts';
 import type { runFacts } from '../facts.ts';
 import { RUN_FILES, type RunSummary, readSummary } from '../run-folder.ts';
+import { mixtureShares } from '../shares.ts';
 import { readSettings } from './find-runs.ts';
 import { parentOf, readJson } from './parentage.ts';
 
@@ -44,7 +45,7 @@ export function readReportedRun(folder: string): ReportedRun {
     seconds,
     samplesPerSecond: speedOf(events),
     events,
-    mixture: summary?.mixture ?? [],
+    mixture: summary?.mixture ?? mixtureSoFar(facts, events),
     evaluation,
     facts: facts === undefined ? [] : factRows(facts, { folder, summary }),
     config: readFileSync(join(folder, RUN_FILES.config), 'utf8'),
@@ -67,6 +68,15 @@ function speedOf(events: readonly RunEvent[]): number {
   const steps = events.filter((event): event is StepEvent => event.event === 'step');
   const seconds = steps.reduce((sum, event) => sum + event.seconds, 0);
   return steps.reduce((sum, event) => sum + event.samplesPerSecond * event.seconds, 0) / Math.max(seconds, 1e-9);
+}
+
+/** The mixture of a run that has not come to its summary. */
+function mixtureSoFar(
+  facts: ReturnType<typeof runFacts> | undefined,
+  events: readonly RunEvent[],
+): readonly MixtureLine[] {
+  const drawn = events.some((event) => event.event === 'step' && event.drawn !== undefined);
+  return drawn && facts !== undefined ? mixtureShares(facts.plan.sources, events) : [];
 }
 
 /** What metrics.json of the newest evaluation says. */
