@@ -5,7 +5,6 @@
 
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 
 /** A kind of object: what texts call it and which icon shows it. */
 export interface Kind {
@@ -147,6 +146,8 @@ async function renderStamp(body: string, view: View, side: number): Promise<Stam
 async function renderSvg(body: string, view: View, size: { width: number; height: number }): Promise<Stamp> {
   const box = `${view.x} ${view.y} ${view.width} ${view.height}`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" width="${size.width}" height="${size.height}" preserveAspectRatio="none">${body}</svg>`;
+  // Loaded where an image is first needed: who only checks a run file must not wait for it.
+  const { default: sharp } = await import('sharp');
   const { data, info } = await sharp(Buffer.from(svg)).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, rgba: data };
 }

@@ -1,7 +1,6 @@
 /** The bytes of an encoded image and what its header says, before anything is decoded. */
 
 import { open, readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import { TristageError } from '../core/errors.ts';
 import { type EncodedImage, type FileRange, nameOfImage } from './sample.ts';
 
@@ -44,6 +43,8 @@ async function readRange({ path, offset, size }: FileRange): Promise<Uint8Array>
  */
 export async function readImageSize(image: EncodedImage): Promise<{ width: number; height: number }> {
   const whole = 'path' in image && !('offset' in image);
+  // Loaded where an image is first needed: who only checks a run file must not wait for it.
+  const { default: sharp } = await import('sharp');
   const input = whole ? image.path : await bytesOfImage(image);
   try {
     const { width, height } = await sharp(input, { failOn: 'none', autoOrient: false }).metadata();
