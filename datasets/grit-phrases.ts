@@ -12,15 +12,8 @@ export interface Phrase {
   readonly boxes: readonly Box[];
 }
 
-/** What makes a record unusable. */
-export class PhraseError extends Error {
-  /** True for damage; false for a sound record that has nothing for the task. */
-  readonly damaged: boolean;
-  constructor(message: string, damaged = true) {
-    super(message);
-    this.damaged = damaged;
-  }
-}
+/** What makes a record unusable, or unusable for a task. */
+export class PhraseError extends Error {}
 
 /** How far, in stored pixels, the aspect ratio of an image may be off before its boxes no longer fit. */
 const ASPECT_SLACK = 1.5;

@@ -5,13 +5,11 @@
  */
 
 import { z } from 'zod';
-import { sha256 } from '../lib/core/hash.ts';
-import { badSample, type Sample } from '../lib/data/sample.ts';
-import { defineSource, type OpenSource } from '../lib/data/source.ts';
-import { drawInstruction, type Pick } from '../lib/data/task.ts';
+import { defineRowSource } from '../lib/data/row-source.ts';
+import { badSample } from '../lib/data/sample.ts';
+import { drawInstruction } from '../lib/data/task.ts';
 import { cleanText } from '../lib/data/text-clean.ts';
-import type { ShardedSample } from '../lib/formats/tar-samples.ts';
-import { identityOf, openWebShards, webCaption, webImage, webRecord } from './web-shards.ts';
+import { webRows, webShards } from './web-shards.ts';
 
 const NAME = 'laion';
 
@@ -25,28 +23,18 @@ const options = z.object({
 });
 
 /** One sample for each image. */
-export const laion = defineSource({
+export const laion = defineRowSource({
   name: NAME,
   summary: 'Web images with captions in tar shards as img2dataset writes them.',
   kind: 'weak',
   tasks: ['caption'],
   options,
-  async open({ root, clean }): Promise<OpenSource> {
-    const shards = await openWebShards(NAME, { root, needs: ['json', 'txt'] });
-    return {
-      name: NAME,
-      length: shards.length,
-      fingerprint: sha256(JSON.stringify([NAME, shards.fingerprint, clean])),
-      notes: shards.notes,
-      get: async (index, pick) => captionSample(shards.at(index), { clean, pick }),
-    };
+  indexOptions: [],
+  inputs: ({ root }) => webShards(root),
+  rows: ({ root }, scan) => webRows({ root, needs: ['json', 'txt'], record: ({ caption = '' }) => caption }, scan),
+  sample: ({ id, record: caption }, { options: { clean }, pick }) => {
+    const answer = clean ? cleanText(caption) : caption.trim();
+    if (answer === '') throw badSample({ id, source: NAME }, 'no caption', 'a caption in .json or .txt');
+    return { turns: [{ question: drawInstruction('caption', '', pick), answer }] };
   },
 });
-
-async function captionSample(sample: ShardedSample, { clean, pick }: { clean: boolean; pick: Pick }): Promise<Sample> {
-  const caption = await webCaption(sample, await webRecord(NAME, sample));
-  const answer = clean ? cleanText(caption ?? '') : (caption ?? '').trim();
-  if (answer === '') throw badSample(identityOf(NAME, sample), 'no caption', 'a caption in .json or .txt');
-  const question = drawInstruction('caption', '', pick);
-  return { ...identityOf(NAME, sample), task: 'caption', image: await webImage(sample), turns: [{ question, answer }] };
-}

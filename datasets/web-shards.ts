@@ -1,9 +1,9 @@
 /** Web data sets as img2dataset writes them: in each tar `KEY.jpg`, `KEY.txt` with the caption, `KEY.json` with the columns. */
 
-import { basename } from 'node:path';
-import { badSample, type ImageRef, type Sample } from '../lib/data/sample.ts';
-import { emptySource } from '../lib/data/source.ts';
-import { openShards, type ShardedSample } from '../lib/formats/tar-samples.ts';
+import { basename, relative, resolve } from 'node:path';
+import { TristageError } from '../lib/core/errors.ts';
+import type { RowMember, RowScan, SourceRow } from '../lib/data/row-source.ts';
+import { listShards, openShard, type ShardSample } from '../lib/formats/tar-samples.ts';
 
 const IMAGES = ['jpg', 'jpeg', 'png', 'webp'] as const;
 /** Columns of one sample; more is damage. */
@@ -12,91 +12,97 @@ const MOST_JSON_BYTES = 4 << 20;
 /** The columns of a sample. */
 export type WebRecord = Readonly<Record<string, unknown>>;
 
-/** Samples of all shards that have an image and what else is needed. */
-export interface WebShards {
-  readonly length: number;
-  readonly fingerprint: string;
-  readonly notes: readonly string[];
-  /** @throws RangeError for an index outside */
-  at(index: number): ShardedSample;
+/** What a tar says of one image. */
+export interface WebSample {
+  /** Empty where the sample has no `.json`. */
+  columns: WebRecord;
+  /** Of the columns, or of the `.txt` where they have none. */
+  caption: string | undefined;
+}
+
+export interface WebRowsRequest<Row> {
+  /** Folder of tars, one tar, or a pattern such as `laion/{00000..00041}.tar`. */
+  root: string;
+  /** A sample must have one of these members beside its image. */
+  needs: readonly string[];
+  record(sample: WebSample): Row;
+}
+
+/** The tars of a root, with absolute paths; their headers and small members decide the rows. */
+export async function webShards(root: string): Promise<string[]> {
+  return (await listShards(root)).map((path) => resolve(path));
 }
 
 /**
- * Scans the shards.
- * @param source name of the source, for errors
- * @param root folder of tars, one tar, or a pattern such as `laion/{00000..00041}.tar`
- * @param needs a sample must have one of these members beside its image
- * @throws TristageError of kind data when the shards are missing or hostile, or hold no such sample
+ * A row for each sample of all shards, in order. A shard that is damaged or hostile is left out and counted.
+ * @throws TristageError of kind data when shards are missing
  */
-export async function openWebShards(
-  source: string,
-  { root, needs }: { root: string; needs: readonly string[] },
-): Promise<WebShards> {
-  const shards = await openShards(root);
-  const usable: number[] = [];
-  for (let index = 0; index < shards.length; index++) {
-    const sample = shards.at(index);
-    if (imageExtension(sample) !== undefined && needs.some((extension) => sample.has(extension))) usable.push(index);
+export async function* webRows<Row>(request: WebRowsRequest<Row>, scan: RowScan): AsyncIterable<SourceRow<Row>> {
+  for (const path of await webShards(request.root)) {
+    const shard = await openShard(path).catch((error: unknown) => {
+      if (!(error instanceof TristageError && error.code.startsWith('E_TAR'))) throw error;
+      scan.reject('damaged tar', `${basename(path)}: ${error.found ?? error.message}`);
+    });
+    if (shard === undefined) continue;
+    try {
+      for (const { name } of shard.loose) scan.reject('name without key and extension', `${basename(path)}/${name}`);
+      for (const sample of shard.samples) {
+        const row = await webRow(sample, { ...request, path, scan });
+        if (row !== undefined) yield row;
+      }
+    } finally {
+      await shard.close();
+    }
   }
-  const notes: string[] = [];
-  const left = shards.length - usable.length;
-  if (left > 0) notes.push(`${left} of ${shards.length} samples left out: no image or no ${needs.join(' or ')}`);
-  if (shards.loose > 0) notes.push(`${shards.loose} files left out: their names have no key and extension`);
-  if (usable.length === 0) {
-    const found = `${shards.length} samples in ${shards.shards.length} tars`;
-    throw emptySource(source, { where: root, found, expected: `KEY.jpg with KEY.${needs[0]}`, notes });
+}
+
+async function webRow<Row>(
+  sample: ShardSample,
+  { root, needs, record, path, scan }: WebRowsRequest<Row> & { path: string; scan: RowScan },
+): Promise<SourceRow<Row> | undefined> {
+  // Keys alone may repeat between tars.
+  const id = `${basename(path)}/${sample.key}`;
+  const reject = (reason: string, detail?: string): undefined =>
+    scan.reject(reason, detail === undefined ? id : `${id}: ${detail}`) as undefined;
+  const image = imageOf(sample, shardName(path, root));
+  if (image === undefined) return reject('no image');
+  if (!needs.some((extension) => sample.member(extension) !== undefined)) return reject(`no ${needs.join(' or ')}`);
+  const columns = await columnsOf(sample);
+  if (typeof columns === 'string') return reject('damaged columns', columns);
+  return { id, image, record: record({ columns, caption: await captionOf(sample, columns) }) };
+}
+
+/** Relative where the root is the folder of the tars, so that an index may move with them. */
+function shardName(path: string, root: string): string {
+  const own = relative(resolve(root), path);
+  return own === '' || own.startsWith('..') ? path : own;
+}
+
+function imageOf(sample: ShardSample, shard: string): RowMember | undefined {
+  for (const extension of IMAGES) {
+    const member = sample.member(extension);
+    if (member !== undefined) return { shard, ...member };
   }
-  return {
-    length: usable.length,
-    fingerprint: shards.fingerprint,
-    notes,
-    at(index) {
-      const place = usable[index];
-      if (place === undefined) throw new RangeError(`${source} has no sample ${index}`);
-      return shards.at(place);
-    },
-  };
+  return undefined;
 }
 
-function imageExtension(sample: ShardedSample): string | undefined {
-  return IMAGES.find((extension) => sample.has(extension));
-}
-
-/** The identity of a sample: keys alone may repeat between tars. */
-export function identityOf(source: string, sample: ShardedSample): Pick<Sample, 'id' | 'source'> {
-  return { id: `${basename(sample.shard)}/${sample.key}`, source };
-}
-
-/** The image, still encoded. */
-export async function webImage(sample: ShardedSample): Promise<ImageRef> {
-  const extension = imageExtension(sample) ?? IMAGES[0];
-  const bytes = await sample.read(extension);
-  return { bytes: bytes ?? new Uint8Array(0), name: sample.nameOf(extension) };
-}
-
-/**
- * The columns, or undefined where the sample has no `.json`.
- * @throws TristageError E_SAMPLE when they are no JSON object
- */
-export async function webRecord(source: string, sample: ShardedSample): Promise<WebRecord | undefined> {
-  const bytes = await sample.read('json');
-  if (bytes === undefined) return undefined;
-  const refuse = (found: string) =>
-    badSample(identityOf(source, sample), `${sample.nameOf('json')}: ${found}`, 'a JSON object of columns');
-  if (bytes.length > MOST_JSON_BYTES) throw refuse(`${bytes.length} bytes`);
-  let record: unknown;
+/** The columns, or what is wrong with them. */
+async function columnsOf(sample: ShardSample): Promise<WebRecord | string> {
+  const member = sample.member('json');
+  if (member === undefined) return {};
+  if (member.size > MOST_JSON_BYTES) return `${member.size} bytes`;
+  let columns: unknown;
   try {
-    record = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    columns = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await sample.read('json')));
   } catch (error) {
-    throw refuse(error instanceof Error ? error.message : String(error));
+    return error instanceof Error ? error.message : String(error);
   }
-  if (typeof record !== 'object' || record === null || Array.isArray(record)) throw refuse('another kind of value');
-  return record as WebRecord;
+  const fits = typeof columns === 'object' && columns !== null && !Array.isArray(columns);
+  return fits ? (columns as WebRecord) : 'another kind of value';
 }
 
-/** The caption of the columns, or of the `.txt` where there is none; undefined when both lack it. */
-export async function webCaption(sample: ShardedSample, record: WebRecord | undefined): Promise<string | undefined> {
-  const own = record?.['caption'];
+async function captionOf(sample: ShardSample, columns: WebRecord): Promise<string | undefined> {
+  const own = columns['caption'];
   if (typeof own === 'string') return own;
   const bytes = await sample.read('txt');
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);

@@ -1,13 +1,11 @@
-/**
- * Web data sets: tars whose neighbouring members with one key form a sample (WebDataset), spread over numbered shards. All
- * headers are scanned once; then any sample of any shard is at hand by its index.
- */
+/** Web data sets: tars whose neighbouring members with one key form a sample (WebDataset), spread over numbered shards. */
 
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { TristageError } from '../core/errors.ts';
-import { sha256 } from '../core/hash.ts';
-import { indexTar, readTarMember, type TarMember } from './tar.ts';
+import { openByteFile } from './file-bytes.ts';
+import { indexTar, readMember, type TarMember } from './tar.ts';
+import { isCompressedTar, plainTar } from './tar-gzip.ts';
 
 /** Members that share the name up to the first dot of its last part. */
 export interface TarSample {
@@ -112,11 +110,12 @@ function badShards(where: string, found: string, expected: string): TristageErro
 }
 
 /**
- * The shards that a root names: a pattern with braces, one tar, or a folder whose `*.tar` files are taken in order of name.
+ * The shards that a root names: a pattern with braces, one tar, or a folder whose tars, compressed by gzip or not, are taken in order
+ * of name.
  * @throws TristageError E_SHARDS for a bad pattern or a folder that is missing or has no tar
  */
 export async function listShards(root: string): Promise<string[]> {
-  if (root.includes('{') || root.endsWith('.tar')) return expandBraces(root);
+  if (root.includes('{') || isTar(root)) return expandBraces(root);
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     throw badShards(
       root,
@@ -124,93 +123,54 @@ export async function listShards(root: string): Promise<string[]> {
       'a folder of tar files, or a pattern such as {00000..00041}.tar',
     );
   });
-  const tars = names.filter((name) => name.endsWith('.tar') && !name.startsWith('.')).sort();
-  if (tars.length === 0) throw badShards(root, 'no file ends in .tar', 'tar shards');
+  const tars = names.filter((name) => isTar(name) && !name.startsWith('.')).sort();
+  if (tars.length === 0) throw badShards(root, 'no file ends in .tar, .tar.gz or .tgz', 'tar shards');
   return tars.map((name) => join(root, name));
 }
 
-/** Open shards. */
-export interface ShardedSamples {
-  readonly shards: readonly string[];
-  /** Samples of all shards together. */
-  readonly length: number;
-  /** Members that belong to no sample. */
-  readonly loose: number;
-  /** Equal for equal names, places and sizes of all members of all shards, wherever the folder lies. */
-  readonly fingerprint: string;
-  /**
-   * @param index 0 <= index < length
-   * @throws RangeError outside
-   */
-  at(index: number): ShardedSample;
+function isTar(path: string): boolean {
+  return path.endsWith('.tar') || isCompressedTar(path);
 }
 
-/** One sample and the means to read it. */
-export interface ShardedSample {
+/** An open tar with its samples; closed by whoever opened it. */
+export interface OpenShard {
+  readonly samples: readonly ShardSample[];
+  /** Members that belong to no sample. */
+  readonly loose: readonly TarMember[];
+  close(): Promise<void>;
+}
+
+/** One sample and the means to read it while its shard is open. */
+export interface ShardSample {
   readonly key: string;
-  readonly shard: string;
-  has(extension: string): boolean;
+  /** Where a member lies in the tar; of a compressed one in what it unpacks to. */
+  member(extension: string): TarMember | undefined;
   /** What errors call a member: `folder/00000.tar/000000012.jpg`. */
   nameOf(extension: string): string;
   /**
    * The bytes of one member.
    * @returns undefined when the sample has no such member
+   * @throws TristageError E_FILE_READ, E_TAR_MEMBER for more than 1 GiB
    */
   read(extension: string): Promise<Uint8Array | undefined>;
 }
 
 /**
- * Scans the headers of all shards.
- * @param root as for {@link listShards}
- * @throws TristageError of kind data, see {@link listShards}, indexTar and {@link groupTarMembers}
+ * Scans the headers of a shard; a compressed one is unpacked into the cache first.
+ * @throws TristageError of kind data, see indexTar, {@link groupTarMembers} and plainTar
  */
-export async function openShards(root: string): Promise<ShardedSamples> {
-  const shards = await listShards(root);
-  const tars: GroupedTar[] = [];
-  const starts: number[] = [];
-  const parts: string[] = [];
-  let length = 0;
-  for (const path of shards) {
-    const members = await indexTar(path);
-    parts.push(basename(path), ...members.map(({ name, offset, size }) => `${name}\t${offset}\t${size}`));
-    const tar = groupTarMembers(members, path);
-    tars.push(tar);
-    starts.push(length);
-    length += tar.samples.length;
-  }
-  const at = (index: number): ShardedSample => {
-    if (!(Number.isInteger(index) && index >= 0 && index < length)) {
-      throw new RangeError(`sample ${index} of ${length}`);
-    }
-    const shard = lastAtMost(starts, index);
-    const sample = (tars[shard] as GroupedTar).samples[index - (starts[shard] as number)] as TarSample;
-    return sampleOf(shards[shard] as string, sample);
-  };
-  const loose = tars.reduce((sum, tar) => sum + tar.loose.length, 0);
-  return { shards, length, loose, fingerprint: sha256(parts.join('\n')), at };
-}
-
-/** The last place whose start is at most `index`; shards without samples are passed over. */
-function lastAtMost(starts: readonly number[], index: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if ((starts[middle] as number) <= index) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function sampleOf(shard: string, { key, members }: TarSample): ShardedSample {
-  return {
+export async function openShard(path: string): Promise<OpenShard> {
+  const plain = await plainTar(path);
+  const { samples, loose } = groupTarMembers(await indexTar(plain), path);
+  const file = await openByteFile(plain);
+  const sampleOf = ({ key, members }: TarSample): ShardSample => ({
     key,
-    shard,
-    has: (extension) => members.has(extension),
-    nameOf: (extension) => join(shard, members.get(extension)?.name ?? `${key}.${extension}`),
+    member: (extension) => members.get(extension),
+    nameOf: (extension) => join(path, members.get(extension)?.name ?? `${key}.${extension}`),
     read: async (extension) => {
       const member = members.get(extension);
-      return member === undefined ? undefined : readTarMember(shard, member);
+      return member === undefined ? undefined : readMember(file, member);
     },
-  };
+  });
+  return { samples: samples.map(sampleOf), loose, close: () => file.close() };
 }

@@ -74,10 +74,16 @@ function asDataError(error: TristageError): TristageError {
  * @throws TristageError E_FILE_READ when the file has changed, E_TAR_MEMBER for more than 1 GiB
  */
 export async function readTarMember(path: string, member: TarMember): Promise<Uint8Array> {
-  if (member.size > MAX_MEMBER_BYTES) {
-    throw tarError(path, 'E_TAR_MEMBER', `${member.name} of ${member.size} bytes`, `at most ${MAX_MEMBER_BYTES} bytes`);
+  return withTarFile(path, (file) => readMember(file, member));
+}
+
+/** As {@link readTarMember}, of a tar that is open. */
+export async function readMember(file: ByteFile, member: TarMember): Promise<Uint8Array> {
+  const { name, size, offset } = member;
+  if (size > MAX_MEMBER_BYTES) {
+    throw tarError(file.path, 'E_TAR_MEMBER', `${name} of ${size} bytes`, `at most ${MAX_MEMBER_BYTES} bytes`);
   }
-  return withTarFile(path, (file) => file.read(member.offset, member.size));
+  return file.read(offset, size);
 }
 
 async function scan(file: ByteFile): Promise<TarMember[]> {

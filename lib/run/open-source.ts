@@ -43,7 +43,7 @@ export async function openSourceLine(line: SourceLine, context: OpenSourceContex
   const info = context.info ?? createLogger().info;
   const { source: opened } = await openIndexed(source.plan(options), {
     place: index === undefined ? { cache: indexCache(context.cache) } : { index },
-    verify: 'headers',
+    verify: 'quick',
     tool: `tristage ${packageVersion()}`,
     info,
     onResume: (rows) => info(`source ${name}: ${rows} rows are there already; going on behind them`),

@@ -169,7 +169,7 @@ function openWork(
   const checks = createRejections(state.rejections);
   const folders = new Set(state.folders);
   const taken = { rows: state.seen, lastId: state.lastId };
-  const { check } = createRowChecks(plan, { decode: request.verify === 'decode' ? request.decode : undefined });
+  const { check } = createRowChecks(plan, { verify: request.verify, decode: request.decode });
   const { signal, onProgress } = request;
   const scan = { reject: source.reject, ...(signal === undefined ? {} : { signal }) };
   async function* usable(): AsyncGenerator<EncodedRow> {

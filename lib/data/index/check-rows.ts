@@ -2,12 +2,13 @@
 
 import { basename } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
+import type { ImageSize } from '../boxes.ts';
 import { readImageSize } from '../image-bytes.ts';
 import { imageOfRow } from '../open-rows.ts';
 import type { RowImage, RowPlan, SourceRow } from '../rows.ts';
 import type { EncodedImage } from '../sample.ts';
 import type { EncodedRow } from './arrow-rows.ts';
-import type { RowFault } from './manifest.ts';
+import type { RowFault, Verify } from './manifest.ts';
 
 export interface RowChecks {
   /** The row as it goes into the index, or why it does not. */
@@ -15,7 +16,8 @@ export interface RowChecks {
 }
 
 export interface CheckOptions {
-  /** Decodes an image whole; absent: headers are enough. @throws TristageError E_IMAGE */
+  verify: Verify;
+  /** Decodes an image whole; needed by `verify: decode`. @throws TristageError E_IMAGE */
   decode?: ((image: EncodedImage) => Promise<unknown>) | undefined;
 }
 
@@ -26,39 +28,45 @@ const MAX_RECORD_BYTES = 1 << 20;
 /** Aspect ratios may differ by rounding when a copy was resized. */
 const SAME_SHAPE = 0.02;
 
-type Finding = { width: number; height: number } | RowFault;
+type Finding = ImageSize | RowFault;
 
 /** Checks for the rows of one source. */
-export function createRowChecks(plan: RowPlan, { decode }: CheckOptions): RowChecks {
+export function createRowChecks(plan: RowPlan, { verify, decode }: CheckOptions): RowChecks {
   const findings = new Map<string, Promise<Finding>>();
   const find = (image: RowImage): Promise<Finding> => {
     const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
-    const found = findings.get(key) ?? lookAt(image, { root: plan.root, decode });
+    const look = { root: plan.root, decode: verify === 'decode' ? decode : undefined };
+    const found = findings.get(key) ?? lookAt(image, look);
     findings.delete(key);
     findings.set(key, found);
     if (findings.size > REMEMBERED) findings.delete(findings.keys().next().value as string);
     return found;
   };
+  const isTrusted = (image: RowImage): boolean => 'shard' in image && verify === 'quick' && !plan.sizes;
   return {
     async check(row) {
+      const { id, image } = row;
       const record = JSON.stringify(row.record) as string | undefined;
       if (record === undefined || record.length > MAX_RECORD_BYTES) {
-        return { reason: 'record too large', where: `${row.id}: ${record?.length ?? 0} bytes` };
+        return { reason: 'record too large', where: `${id}: ${record?.length ?? 0} bytes` };
       }
-      if (row.image === undefined) return { id: row.id, record };
-      const found = await find(row.image);
-      if ('reason' in found) return { ...found, where: `${row.id}: ${found.where}` };
-      const stated = row.image;
-      const { width = found.width, height = found.height } = stated;
-      if (Math.abs(Math.log((width * found.height) / (height * found.width))) > SAME_SHAPE) {
-        return {
-          reason: 'image of another shape',
-          where: `${row.id}: ${found.width}x${found.height}, annotated as ${width}x${height}`,
-        };
-      }
-      return { id: row.id, image: { ...stated, width, height }, record };
+      if (image === undefined) return { id, record };
+      if (isTrusted(image)) return { id, image, record };
+      const found = await find(image);
+      if ('reason' in found) return { ...found, where: `${id}: ${found.where}` };
+      const { width = found.width, height = found.height } = image;
+      if (isSameShape(found, { width, height })) return { id, image: { ...image, width, height }, record };
+      const shapes = `${found.width}x${found.height}, annotated as ${width}x${height}`;
+      return { reason: 'image of another shape', where: `${id}: ${shapes}` };
     },
   };
+}
+
+/** Boxes in pixels may count those of another size of the same picture, not those of another picture. */
+function isSameShape(found: ImageSize, stated: ImageSize): boolean {
+  const whole = Number.isInteger(stated.width) && Number.isInteger(stated.height);
+  if (!(whole && stated.width > 0 && stated.height > 0)) return false;
+  return Math.abs(Math.log((stated.width * found.height) / (stated.height * found.width))) <= SAME_SHAPE;
 }
 
 async function lookAt(

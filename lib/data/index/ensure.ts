@@ -11,7 +11,7 @@ import type { OpenSource } from '../source.ts';
 import { type BuildRequest, buildIndex, digestInputs } from './build.ts';
 import { fitnessOf, fitRows } from './fitness.ts';
 import { withLock } from './lock.ts';
-import { type IndexManifest, type InputDigest, readManifest } from './manifest.ts';
+import { type IndexManifest, type InputDigest, readManifest, VERIFY } from './manifest.ts';
 import { checkIndexKey, openIndex, staleness } from './open-index.ts';
 import { badIndex } from './segments.ts';
 
@@ -82,8 +82,9 @@ async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManif
     checkIndexKey(folder, manifest, plan);
     const changed = await staleness(manifest, { root: plan.root, inputs });
     if (changed !== undefined) return { reason: `its index is out of date, ${changed}` };
-    if (request.verify === 'decode' && manifest.verify !== 'decode')
-      return { reason: 'its images were not decoded yet' };
+    if (VERIFY.indexOf(manifest.verify) < VERIFY.indexOf(request.verify)) {
+      return { reason: 'its images were not looked at so closely' };
+    }
     await openIndex(folder, manifest);
     return { manifest };
   } catch (error) {

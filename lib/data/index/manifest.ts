@@ -41,8 +41,11 @@ const folder = z.object({
 
 const segment = z.object({ rows: z.int().min(1).max(SECTION_ROWS), bytes: z.int().min(1), sha256: hash });
 
-/** How closely the images were looked at. */
-export const VERIFY = ['headers', 'decode'] as const;
+/**
+ * How closely images are looked at, from little to all: `quick` reads the headers of image files but nothing of the images in tars,
+ * `headers` those too, `decode` every pixel.
+ */
+export const VERIFY = ['quick', 'headers', 'decode'] as const;
 export type Verify = (typeof VERIFY)[number];
 
 const common = {

@@ -11,8 +11,9 @@ import { laion } from '../../../datasets/laion.ts';
 import { sha256File } from '../../../lib/core/hash.ts';
 import { randomStream } from '../../../lib/core/rng.ts';
 import { iou, parseBox, parsePhrases } from '../../../lib/data/boxes.ts';
-import { loadImage } from '../../../lib/data/image.ts';
-import { openShards } from '../../../lib/formats/tar-samples.ts';
+import { decodeImage, loadImage } from '../../../lib/data/image.ts';
+import { openIndexed } from '../../../lib/data/index/ensure.ts';
+import { openShard } from '../../../lib/formats/tar-samples.ts';
 import { counting } from './emoji-support.ts';
 
 let folder: string;
@@ -27,9 +28,13 @@ after(() => rm(folder, { recursive: true, force: true }));
 /** The scene that a written sample shows, by its url. */
 async function sceneOf(root: string, index: number) {
   const set = await openScenes({ seed: OPTIONS.seed });
-  const sample = (await openShards(root)).at(index);
+  const { samplesPerShard } = OPTIONS;
+  const shard = await openShard(join(root, `0000${Math.floor(index / samplesPerShard)}.tar`));
+  const sample = shard.samples[index % samplesPerShard]!;
   const record = JSON.parse(Buffer.from((await sample.read('json'))!).toString()) as Record<string, unknown>;
-  return { scene: set.scene(Number(/train\/(\d+)$/.exec(record['url'] as string)![1])), record, sample };
+  const text = Buffer.from((await sample.read('txt'))!).toString();
+  await shard.close();
+  return { scene: set.scene(Number(/train\/(\d+)$/.exec(record['url'] as string)![1])), record, sample, text };
 }
 
 describe('weak data sets of emoji scenes', () => {
@@ -48,10 +53,10 @@ describe('weak data sets of emoji scenes', () => {
 
   test('samples carry the columns and keys of img2dataset', async () => {
     for (const root of [written.laion, written.grit]) {
-      const { sample, record } = await sceneOf(root, 37);
+      const { sample, record, text } = await sceneOf(root, 37);
       assert.equal(sample.key, '000010007');
       assert.equal(record['key'], '000010007');
-      assert.equal(Buffer.from((await sample.read('txt'))!).toString(), record['caption']);
+      assert.equal(text, record['caption']);
       assert.deepEqual([record['width'], record['original_height'], record['status']], [112, 112, 'success']);
       assert.equal('noun_chunks' in record, root === written.grit);
     }
@@ -73,7 +78,15 @@ describe('weak data sets of emoji scenes', () => {
 
   test('grit reads back phrases and boxes that lie near the objects', async () => {
     for (const task of ['refer', 'identify', 'grounding'] as const) {
-      const source = await grit.open({ root: written.grit, task, minScore: 0 });
+      const plan = grit.plan({ root: written.grit, task, minScore: 0 });
+      const place = { cache: join(folder, 'cache') };
+      const { source } = await openIndexed(plan, {
+        place,
+        verify: 'decode',
+        decode: decodeImage,
+        tool: 'test',
+        info: () => {},
+      });
       const near: number[] = [];
       for (let index = 0; index < source.length; index++) {
         const sample = await source.get(index, counting());

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { grit } from '../../../datasets/grit.ts';
+import { bytesOfImage } from '../../../lib/data/image-bytes.ts';
+import { openIndexed } from '../../../lib/data/index/ensure.ts';
 import { writeTar } from '../../../lib/formats/tar-writer.ts';
 import { counting } from './emoji-support.ts';
 
@@ -13,15 +15,25 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-let written = 0;
-async function open(records: readonly unknown[], options: Record<string, unknown> = {}) {
-  const root = join(folder, `${written++}.tar`);
+let tars = 0;
+async function written(records: readonly unknown[]): Promise<string> {
+  const root = join(folder, `${tars++}.tar`);
   const entries = records.flatMap((record, place) => [
     { name: `00000000${place}.jpg`, content: `picture ${place}` },
     { name: `00000000${place}.json`, content: typeof record === 'string' ? record : JSON.stringify(record) },
   ]);
   await writeTar(root, entries);
-  return grit.open({ root, ...options });
+  return root;
+}
+
+async function open(records: readonly unknown[], options: Record<string, unknown> = {}) {
+  return grit.open({ root: await written(records), ...options });
+}
+
+/** The source through its index in a cache. */
+async function indexed(root: string, options: Record<string, unknown>) {
+  const request = { place: { cache: join(folder, 'cache') }, verify: 'quick', tool: 'test', info: () => {} } as const;
+  return { root, ...(await openIndexed(grit.plan({ root, ...options }), request)) };
 }
 
 const CAPTION = 'a wire hanger with a paper cover and a paper cover';
@@ -44,7 +56,8 @@ describe('grit', () => {
     assert.deepEqual(refer.boxes, [[0.1, 0.2, 0.5, 0.999]]);
     const identify = await (await open([record([HANGER])], { task: 'identify', rounding: 'round' })).get(0, () => 0);
     assert.deepEqual(identify.turns, [{ question: '[identify] {<10><20><50><100>}', answer: 'a wire hanger' }]);
-    assert.equal(refer.image && 'bytes' in refer.image && Buffer.from(refer.image.bytes).toString(), 'picture 0');
+    assert.ok(refer.image && 'offset' in refer.image);
+    assert.equal(Buffer.from(await bytesOfImage(refer.image)).toString(), 'picture 0');
   });
 
   test('noun chunks stand in where no expression points at one object', async () => {
@@ -80,16 +93,23 @@ describe('grit', () => {
     assert.match((await source.get(0, () => 0)).turns[0]!.question, /a wire hanger/);
   });
 
-  test('sound records with nothing for the task are left out and counted', async () => {
+  test('one index serves every task, and each leaves out and counts the records that have nothing for it', async () => {
     const low = [0, 13, 0, 0, 1, 1, 0.3];
     const records = [record([low]), record([HANGER]), record([]), record([HANGER, [0, 13, 0, 0, 0.1, 0.1, 0.9]])];
-    const refer = await open(records, { task: 'refer' });
-    assert.equal(refer.length, 1);
-    assert.deepEqual(refer.notes, ['3 of 4 samples have nothing to refer']);
-    assert.equal((await refer.get(0, () => 0)).id, `${written - 1}.tar/000000001`);
-    assert.equal((await open(records, { task: 'grounding' })).length, 2);
-    assert.equal((await open(records, { task: 'refer', minScore: 0.1 })).length, 2);
-    await assert.rejects(open([record([low])], { task: 'refer' }), { code: 'E_SOURCE', kind: 'data' });
+    const refer = await indexed(await written(records), { task: 'refer' });
+    assert.equal(refer.built, true);
+    assert.equal(refer.source.length, 1);
+    assert.match(refer.source.notes.join(), /^3 rows left out, unusable sample: .*no phrase of one object/);
+    assert.match((await refer.source.get(0, () => 0)).id, /^\d+\.tar\/000000001$/);
+    const grounding = await indexed(refer.root, { task: 'grounding' });
+    assert.deepEqual([grounding.built, grounding.source.length], [false, 2]);
+    const unsure = await indexed(refer.root, { task: 'refer', minScore: 0.1 });
+    assert.deepEqual([unsure.built, unsure.source.length], [false, 2]);
+    assert.notEqual(unsure.source.fingerprint, refer.source.fingerprint);
+    await assert.rejects(indexed(await written([record([low])]), { task: 'refer' }), {
+      code: 'E_SOURCE',
+      kind: 'data',
+    });
   });
 
   const damaged: readonly [what: string, record: unknown, found: RegExp][] = [
@@ -108,11 +128,9 @@ describe('grit', () => {
       record([HANGER], [HANGER], { width: 224, height: 224, original_width: 640, original_height: 480 }),
       /640 x 480 stored as 224 x 224/,
     ],
-    ['a record that is no JSON', '{"caption": ', /JSON/],
-    ['a record that is a list', '[1]', /another kind/],
   ];
   for (const [what, bad, found] of damaged) {
-    test(`${what} stays in the source and is an E_SAMPLE that names the sample`, async () => {
+    test(`${what} is an E_SAMPLE that names the sample`, async () => {
       const source = await open([bad, record([HANGER])], { task: 'refer' });
       assert.equal(source.length, 2);
       await assert.rejects(
@@ -128,9 +146,16 @@ describe('grit', () => {
     });
   }
 
+  test('columns that are no object of JSON are left out and counted', async () => {
+    const source = await open(['{"caption": ', '[1]', record([HANGER])], { task: 'refer' });
+    assert.equal(source.length, 1);
+    assert.match(source.notes.join(), /^2 rows left out, damaged columns/);
+  });
+
   test('an image resized with its ratio kept is accepted, rounding included', async () => {
     const sizes = { width: 256, height: 171, original_width: 1000, original_height: 667 };
-    assert.equal((await open([record([HANGER], [HANGER], sizes)], { task: 'refer' })).length, 1);
+    const source = await open([record([HANGER], [HANGER], sizes)], { task: 'refer' });
+    assert.deepEqual((await source.get(0, () => 0)).boxes, [[0.1, 0.2, 0.5, 0.999]]);
   });
 
   test('it is a weak source, so that stages can refuse it', () => assert.equal(grit.kind, 'weak'));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { laion } from '../../../datasets/laion.ts';
+import { bytesOfImage } from '../../../lib/data/image-bytes.ts';
 import { type TarEntry, writeTar } from '../../../lib/formats/tar-writer.ts';
 import { counting } from './emoji-support.ts';
 
@@ -33,7 +34,8 @@ describe('laion', () => {
     const [first, second] = [await source.get(0, counting()), await source.get(1, counting())];
     assert.deepEqual([first.turns[0]!.answer, second.turns[0]!.answer], ['a dog on the beach', 'only text']);
     assert.deepEqual([first.task, first.id], ['caption', '00000.tar/a']);
-    assert.ok(second.image && 'bytes' in second.image && second.image.name.endsWith('00000.tar/b.webp'));
+    assert.ok(second.image && 'offset' in second.image && second.image.name.endsWith('00000.tar/b.webp'));
+    assert.equal(Buffer.from(await bytesOfImage(second.image)).toString(), 'two');
     const raw = await open(
       [
         { name: 'a.jpg', content: '1' },
@@ -54,11 +56,14 @@ describe('laion', () => {
     ]);
     assert.equal(source.length, 1);
     assert.equal((await source.get(0, () => 0)).id, '00000.tar/c');
-    assert.equal(source.notes.length, 2);
+    assert.deepEqual(
+      source.notes.map((note) => note.replace(/:.*/, '')),
+      ['1 row left out, name without key and extension', '1 row left out, no image', '1 row left out, no json or txt'],
+    );
     await assert.rejects(open([{ name: 'a.json', content: json('x') }]), { code: 'E_SOURCE', kind: 'data' });
   });
 
-  test('an empty caption and damaged columns are E_SAMPLE, found when the sample is asked for', async () => {
+  test('damaged columns are left out and counted; an empty caption is E_SAMPLE, found when the sample is asked for', async () => {
     const source = await open([
       { name: 'a.jpg', content: '1' },
       { name: 'a.json', content: json(' ... ') },
@@ -66,17 +71,32 @@ describe('laion', () => {
       { name: 'b.json', content: '{' },
       { name: 'c.jpg', content: '1' },
       { name: 'c.json', content: 'x'.repeat((4 << 20) + 1) },
+      { name: 'd.jpg', content: '1' },
+      { name: 'd.json', content: '[1]' },
     ]);
-    for (const index of [0, 1, 2])
-      await assert.rejects(
-        source.get(index, () => 0),
-        { code: 'E_SAMPLE' },
-        `${index}`,
-      );
-    await assert.rejects(
-      source.get(3, () => 0),
-      RangeError,
-    );
+    assert.equal(source.length, 1);
+    assert.match(source.notes.join(), /^3 rows left out, damaged columns: 00000\.tar\/b: /);
+    const sample = source.get(0, () => 0);
+    await assert.rejects(sample, { code: 'E_SAMPLE', where: 'laion: 00000.tar/a' });
+    const beyond = source.get(1, () => 0);
+    await assert.rejects(beyond, RangeError);
+  });
+
+  test('a damaged shard is left out and counted, the others are read', async () => {
+    const root = await mkdtemp(join(folder, 'set-'));
+    const entries = [
+      { name: 'a.jpg', content: '1' },
+      { name: 'a.txt', content: 'whole' },
+    ];
+    await writeTar(join(root, '00000.tar'), entries);
+    await writeTar(join(root, '00001.tar'), entries);
+    await truncate(join(root, '00000.tar'), 1000);
+    const source = await laion.open({ root });
+    assert.equal(source.length, 1);
+    assert.equal((await source.get(0, () => 0)).id, '00001.tar/a');
+    assert.match(source.notes.join(), /^1 row left out, damaged tar: 00000\.tar: /);
+    await truncate(join(root, '00001.tar'), 1000);
+    await assert.rejects(laion.open({ root }), { code: 'E_SOURCE', kind: 'data' });
   });
 
   test('a missing root is a data error before the first step', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { expandBraces, groupTarMembers, openShards } from '../../../lib/formats/tar-samples.ts';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { plainTar } from '../../../lib/formats/tar-gzip.ts';
+import { expandBraces, groupTarMembers, listShards, openShard } from '../../../lib/formats/tar-samples.ts';
 import { writeTar } from '../../../lib/formats/tar-writer.ts';
 
 let folder: string;
@@ -58,37 +60,82 @@ describe('samples of tars', () => {
     }
   });
 
-  test('a folder and a pattern give the same samples in the same order, at random places', async () => {
-    const [byFolder, byPattern] = await Promise.all([
-      openShards(folder),
-      openShards(join(folder, '{00000..00002}.tar')),
-    ]);
-    assert.equal(byFolder.length, 6);
-    assert.equal(byFolder.loose, 3);
-    assert.equal(byFolder.fingerprint, byPattern.fingerprint);
-    const keys = [5, 0, 3, 2, 4, 1].map((index) => byPattern.at(index).key);
-    assert.deepEqual(keys, ['20002', '00000', '20000', '00002', '20001', '00001']);
-    const sample = byPattern.at(3);
-    assert.equal(Buffer.from((await sample.read('jpg'))!).toString(), 'image 20000');
-    assert.equal(Buffer.from((await sample.read('json'))!).toString(), '{"key":"20000"}');
-    assert.equal(await sample.read('txt'), undefined);
-    assert.throws(() => byPattern.at(6), RangeError);
-  });
-
-  test('the fingerprint changes with the members', async () => {
-    const whole = await openShards(folder);
-    const part = await openShards(join(folder, '{00000..00001}.tar'));
-    assert.notEqual(whole.fingerprint, part.fingerprint);
-  });
-
-  test('a missing folder, a missing shard and a folder without tars are data errors that name the place', async () => {
-    await assert.rejects(openShards(join(folder, 'absent')), { code: 'E_SHARDS', kind: 'data' });
-    await assert.rejects(openShards(join(folder, '{00002..00003}.tar')), (error: { kind: string; where: string }) => {
-      assert.equal(error.kind, 'data');
-      assert.match(error.where, /00003\.tar$/);
-      return true;
-    });
+  test('a folder and a pattern name the same shards in the same order', async () => {
+    const names = ['00000.tar', '00001.tar', '00002.tar'].map((name) => join(folder, name));
+    assert.deepEqual(await listShards(folder), names);
+    assert.deepEqual(await listShards(join(folder, '{00000..00002}.tar')), names);
     const bare = await mkdtemp(join(folder, 'bare-'));
-    await assert.rejects(openShards(bare), { code: 'E_SHARDS', kind: 'data' });
+    for (const root of [bare, join(folder, 'absent')]) {
+      await assert.rejects(listShards(root), { code: 'E_SHARDS', kind: 'data', where: root });
+    }
+  });
+
+  test('the members of a shard are read at any place while it is open', async () => {
+    const shard = await openShard(join(folder, '00002.tar'));
+    assert.deepEqual(
+      shard.samples.map(({ key }) => key),
+      ['20000', '20001', '20002'],
+    );
+    assert.deepEqual(
+      shard.loose.map(({ name }) => name),
+      ['README'],
+    );
+    const sample = shard.samples[1]!;
+    assert.equal(Buffer.from((await sample.read('json'))!).toString(), '{"key":"20001"}');
+    assert.equal(Buffer.from((await sample.read('jpg'))!).toString(), 'image 20001');
+    assert.equal(await sample.read('txt'), undefined);
+    assert.equal(sample.nameOf('json'), join(folder, '00002.tar/20001.JSON'));
+    const { offset, size } = sample.member('jpg')!;
+    const bytes = await readFile(join(folder, '00002.tar'));
+    assert.equal(bytes.toString('utf8', offset, offset + size), 'image 20001');
+    await shard.close();
+    assert.equal((await openShard(join(folder, '00001.tar')).then(closed)).samples.length, 0);
+  });
+
+  test('a missing shard is a data error that names the place', async () => {
+    const path = join(folder, '00003.tar');
+    await assert.rejects(openShard(path), { code: 'E_FILE_READ', kind: 'data', where: path });
+  });
+});
+
+async function closed<T extends { close(): Promise<void> }>(shard: T): Promise<T> {
+  await shard.close();
+  return shard;
+}
+
+describe('compressed shards', () => {
+  const cacheBefore = process.env['TRISTAGE_CACHE_DIR'];
+  let root: string;
+  beforeEach(async () => {
+    root = await mkdtemp(join(folder, 'gzip-'));
+    process.env['TRISTAGE_CACHE_DIR'] = join(root, 'cache');
+  });
+  afterEach(() => {
+    if (cacheBefore === undefined) delete process.env['TRISTAGE_CACHE_DIR'];
+    else process.env['TRISTAGE_CACHE_DIR'] = cacheBefore;
+  });
+
+  test('one is unpacked once, by content, and then read at any place', async () => {
+    const bytes = gzipSync(await readFile(join(folder, '00000.tar')));
+    for (const name of ['a.tar.gz', 'b.tgz']) await writeFile(join(root, name), bytes);
+    assert.deepEqual(await listShards(root), [join(root, 'a.tar.gz'), join(root, 'b.tgz')]);
+    const shard = await openShard(join(root, 'a.tar.gz')).then(closed);
+    assert.equal(shard.samples.length, 3);
+    assert.equal(shard.samples[0]!.nameOf('jpg'), join(root, 'a.tar.gz/00000.jpg'));
+    assert.equal(await plainTar(join(root, 'b.tgz')), await plainTar(join(root, 'a.tar.gz')));
+    const kept = await readdir(join(root, 'cache/shards'));
+    assert.equal(kept.length, 1);
+    const plain = await readFile(join(root, 'cache/shards', kept[0]!));
+    assert.ok(plain.equals(await readFile(join(folder, '00000.tar'))));
+  });
+
+  test('what is not gzip, is cut short or is not there is refused and leaves nothing behind', async () => {
+    const whole = gzipSync(await readFile(join(folder, '00000.tar')));
+    await writeFile(join(root, 'text.tar.gz'), 'not gzip');
+    await writeFile(join(root, 'cut.tar.gz'), whole.subarray(0, whole.length - 20));
+    for (const name of ['text.tar.gz', 'cut.tar.gz', 'absent.tar.gz']) {
+      await assert.rejects(plainTar(join(root, name)), { code: 'E_TAR', kind: 'data', where: join(root, name) });
+    }
+    assert.deepEqual(await readdir(join(root, 'cache/shards')), []);
   });
 });
