@@ -26,9 +26,20 @@ export function causeOf(error: TristageError): Pick<BadSample, 'code' | 'where' 
   return { code: error.code, where: error.where ?? '', cause: `${error.message}${found}` };
 }
 
+/** What a source left out when it was opened, such as rows whose photo is missing. */
+export interface LeftOutRows {
+  source: string;
+  /** How many rows. */
+  leftOut: number;
+  /** What they have in common. */
+  cause: string;
+  /** The first rows or files. */
+  where: readonly string[];
+}
+
 /** Writes entries to a file in the order of the calls. */
 export interface Ledger {
-  append(entries: readonly BadSample[]): Promise<void>;
+  append(entries: readonly (BadSample | LeftOutRows)[]): Promise<void>;
 }
 
 /**

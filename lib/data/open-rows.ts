@@ -5,6 +5,7 @@ import { isAbsolute, join, relative, sep } from 'node:path';
 import { sha256 } from '../core/hash.ts';
 import { plainTar } from '../formats/tar-gzip.ts';
 import { readImageSize } from './image-bytes.ts';
+import { type Rejection, rejectionNotes } from './rejections.ts';
 import type { KnownRow, RowImage, RowPlan, SourceRow } from './rows.ts';
 import type { EncodedImage, Sample } from './sample.ts';
 import type { OpenSource } from './source.ts';
@@ -14,7 +15,8 @@ export interface RowStore {
   readonly length: number;
   /** See {@link createRowHash}. */
   readonly hash: string;
-  readonly notes: readonly string[];
+  /** What is not among the rows. */
+  readonly rejections: readonly Rejection[];
   /** @throws RangeError outside, TristageError of kind `data` when the row cannot be read */
   row(index: number): Promise<SourceRow<unknown>>;
 }
@@ -30,7 +32,8 @@ export function openRows(plan: RowPlan, store: RowStore): OpenSource {
     name: plan.name,
     length: store.length,
     fingerprint: sha256(JSON.stringify([store.hash, plan.sampleKey])),
-    notes: store.notes,
+    notes: rejectionNotes(store.rejections),
+    leftOut: store.rejections,
     ...(plan.samplesPerImage > 1 ? { samplesPerImage: plan.samplesPerImage } : {}),
     ...(texts === undefined ? {} : { texts: () => texts() }),
     get: async (index, pick) => {

@@ -4,7 +4,7 @@
 export interface Rejection {
   reason: string;
   count: number;
-  /** The first of them: the row and what is wrong. */
+  /** The first different ones: the row, or the image that it lacks, and what is wrong. */
   examples: string[];
 }
 
@@ -29,7 +29,8 @@ export function createRejections(known: readonly Rejection[] = []): Rejections {
       const own = byReason.has(reason) || byReason.size < MOST_REASONS ? reason : 'other reasons';
       const entry = byReason.get(own) ?? { reason: own, count: 0, examples: [] };
       entry.count += 1;
-      if (entry.examples.length < EXAMPLES) entry.examples.push(where);
+      // Rows of one image may all say the same.
+      if (entry.examples.length < EXAMPLES && !entry.examples.includes(where)) entry.examples.push(where);
       byReason.set(own, entry);
     },
     list: () => [...byReason.values()],
@@ -40,8 +41,7 @@ export function createRejections(known: readonly Rejection[] = []): Rejections {
 export function rejectionNotes(rejections: readonly Rejection[]): string[] {
   return rejections.map(({ reason, count, examples }) => {
     const shown = examples.slice(0, NAMED).join(', ');
-    const more =
-      count > Math.min(NAMED, examples.length) ? ` and ${count - Math.min(NAMED, examples.length)} more` : '';
+    const more = examples.length > NAMED ? ' and others' : '';
     return `${count} ${count === 1 ? 'row' : 'rows'} left out, ${reason}: ${shown}${more}`;
   });
 }

@@ -23,7 +23,7 @@ export async function openInMemory(plan: RowPlan): Promise<OpenSource> {
   return openRows(plan, {
     length: rows.length,
     hash: hash.digest(),
-    notes,
+    rejections: rejections.list(),
     row: async (index) => {
       const row = rows[index];
       if (row === undefined) throw new RangeError(`${plan.name} has no row ${index}`);

@@ -2,6 +2,7 @@
 
 import type { z } from 'zod';
 import { TristageError } from '../core/errors.ts';
+import type { Rejection } from './rejections.ts';
 import type { Sample } from './sample.ts';
 import type { Pick, Task } from './task.ts';
 
@@ -37,6 +38,8 @@ export interface OpenSource {
   readonly inOrder?: boolean;
   /** Facts for people: how many rows were left out and why. */
   readonly notes: readonly string[];
+  /** What was left out, by reason; a run enters it into its ledger. */
+  readonly leftOut?: readonly Rejection[];
   /**
    * Where a source knows its language: all its questions and answers, or fragments of them cut at spaces, so that each word of a text
    * stands in a fragment with the punctuation that it has there. Templates of tasks and boxes need not be among them.

@@ -7,7 +7,7 @@ import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { writeFileAtomic } from '../core/atomic.ts';
 import type { Logger } from '../core/log.ts';
-import { openLedger } from '../data/ledger.ts';
+import { type LeftOutRows, openLedger } from '../data/ledger.ts';
 import type { Loader } from '../data/loader.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import { disposeMiniGpt } from '../model/minigpt.ts';
@@ -121,6 +121,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
   const ledger = openLedger(join(folder, RUN_FILES.ledger));
+  if (from === 0) await ledger.append(data.lines.flatMap(({ source }) => leftOutOf(source)));
   const loader = openLoader({
     config,
     model: assembled.model.config,
@@ -134,6 +135,16 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
   return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
+}
+
+/** What a source left out, for the ledger. */
+function leftOutOf({ name, leftOut = [] }: OpenData['lines'][number]['source']): LeftOutRows[] {
+  return leftOut.map(({ reason, count, examples }) => ({
+    source: name,
+    leftOut: count,
+    cause: reason,
+    where: examples,
+  }));
 }
 
 /** What a run that begins anew starts from, checked. */

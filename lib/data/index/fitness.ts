@@ -115,14 +115,14 @@ function reasonOf({ turns, boxes = [] }: Sample): string | undefined {
 
 /** The store without the rows that are not fit; where all are, it is the store itself. */
 export function fitRows(store: RowStore, { unfit, rejections }: Fitness): RowStore {
-  const notes = [...store.notes, ...rejectionNotes(rejections)];
-  if (unfit.length === 0) return { ...store, notes };
+  const all = [...store.rejections, ...rejections];
+  if (unfit.length === 0) return { ...store, rejections: all };
   const left = Uint32Array.from(unfit);
   const length = store.length - left.length;
   return {
     length,
     hash: sha256(`${store.hash}\n${unfit.join()}`),
-    notes,
+    rejections: all,
     async row(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < length)) throw new RangeError(`row ${index} of ${length}`);
       return store.row(index + skipped(left, index));

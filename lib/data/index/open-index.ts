@@ -7,7 +7,6 @@ import type { RecordBatch } from 'apache-arrow';
 import { TristageError } from '../../core/errors.ts';
 import type { RowStore } from '../open-rows.ts';
 import { SECTION_ROWS } from '../open-rows.ts';
-import { rejectionNotes } from '../rejections.ts';
 import type { RowPlan } from '../rows.ts';
 import { decodeRow } from './arrow-rows.ts';
 import { digestFolder } from './digests.ts';
@@ -52,7 +51,7 @@ export async function openIndex(dir: string, manifest: IndexManifest): Promise<R
   return {
     length: manifest.rows,
     hash: manifest.fingerprint,
-    notes: rejectionNotes(manifest.rejections),
+    rejections: manifest.rejections,
     async row(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < manifest.rows)) {
         throw new RangeError(`row ${index} of ${manifest.rows}`);

@@ -115,7 +115,7 @@ describe('llava', () => {
   test('fault 7: most photos missing is an error, with what was looked for, and not a smaller source', async () => {
     const root = await made();
     await rm(join(root, 'train2014/COCO_train2014_000000000001.jpg'));
-    const one = await llava.open({ root });
+    const one = await llava.open({ root, missing: 0.4 });
     assert.equal(one.length, 2);
     assert.match(one.notes.join('\n'), /missing image/);
     await rm(join(root, 'train2014/COCO_train2014_000000000002.jpg'));
@@ -129,7 +129,7 @@ describe('llava', () => {
       { id: 'a', image: '1.jpg', conversations: [human('<image>\na?'), gpt('b')] },
       { id: 'b', image: 'coco/train2017/000000000002.jpg', conversations: [human('<image>\na?'), gpt('b')] },
     ]);
-    const source = await llava.open({ root, annotations: join(root, 'own.json') });
+    const source = await llava.open({ root, annotations: join(root, 'own.json'), missing: 0.5 });
     assert.equal(source.length, 1);
     assert.equal((await source.get(0, first)).id, 'b');
   });

@@ -74,7 +74,7 @@ test('the split was appended to the image folder and every row vanished silently
     }
     await assert.rejects(source.open({ root }), (error: { code: string; kind: string; message: string }) => {
       assert.deepEqual([error.code, error.kind], ['E_SOURCE', 'data'], source.name);
-      return error.message.includes('lacks most of its images');
+      return error.message.includes('lacks images');
     });
   }
 });
@@ -82,13 +82,11 @@ test('the split was appended to the image folder and every row vanished silently
 test('as many missing photos as a source bears are counted and named, one more is an error', async () => {
   const root = await folderWith(makeVqav2);
   rmSync(join(root, 'train2014/COCO_train2014_000000000101.jpg'));
-  const source = await vqav2.open({ root });
+  const source = await vqav2.open({ root, missing: 0.2 });
   assert.equal(source.length, 15);
-  assert.deepEqual(source.notes, [
-    '3 rows left out, missing image: question 101000: 000000000101.jpg, question 101001: 000000000101.jpg, question 101002: 000000000101.jpg',
-  ]);
+  assert.deepEqual(source.notes, ['3 rows left out, missing image: 000000000101.jpg']);
   assert.equal((await vqav2.open({ root, missing: 3 / 18 })).length, 15);
-  await assert.rejects(vqav2.open({ root, missing: 0.1 }), { code: 'E_SOURCE', kind: 'data' });
+  await assert.rejects(vqav2.open({ root }), { code: 'E_SOURCE', kind: 'data' });
 });
 
 test('VQAv2 val was trained on whenever its photos were there; only the original’s own name asks for it', async () => {
