@@ -97,12 +97,12 @@ function picture(request: Shown & { boxes: readonly DrawnBox[]; description: str
 function answerTable(questions: readonly ShownQuestion[], answeredBy: readonly string[]): Html {
   const heads = ['question', 'right', ...answeredBy].map((name) => html`<th scope="col">${name}</th>`);
   const rows = questions.map(
-    ({ question, reference, answers }) =>
-      html`<tr><th scope="row"><bdi>${question}</bdi></th><td><bdi>${reference}</bdi></td>${answeredBy.map(
+    ({ task, question, reference, answers }) =>
+      html`<tr><th scope="row"><b>${task}</b> <bdi>${bare(question)}</bdi></th><td><bdi>${reference}</bdi></td>${answeredBy.map(
         (_, place) => html`<td>${answerCell(answers[place])}</td>`,
       )}</tr>\n`,
   );
-  return html`<details><summary>Questions and answers</summary><div class="frame" role="region" aria-label="Questions and answers" tabindex="0"><table class="answers"><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div></details>`;
+  return html`<details><summary>Answers of every run</summary><div class="frame" role="region" aria-label="Answers of every run" tabindex="0"><table class="answers"><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div></details>`;
 }
 
 function answerCell(answer: ShownAnswer | undefined): Html {

@@ -67,7 +67,7 @@ code{font-size:.88em;overflow-wrap:anywhere}
 .sayings{list-style:none;margin:.7rem 0 0;padding:0;font-size:.92rem}
 .sayings li{margin:.35rem 0;overflow-wrap:anywhere}
 .answers th,.answers td{font-size:.85rem;overflow-wrap:anywhere;min-width:6.5rem}
-.answers tbody th{font-weight:400}
+.answers tbody th{font-weight:400;min-width:9rem}
 .verdict{white-space:nowrap;font-weight:600}
 .right{color:var(--right)}
 .partly{color:var(--partly)}

@@ -66,7 +66,7 @@ export function runTable(runs: readonly ReportedRun[]): Html {
   const rows = runs.map((run): Fragment[] => {
     const steps = run.events.filter((event) => event.event === 'step');
     const losses = lossOf(stretchesOf([run])).flat();
-    const peak = Math.max(0, ...steps.map(({ residentBytes = 0 }) => residentBytes));
+    const peak = steps.reduce((most, { residentBytes = 0 }) => Math.max(most, residentBytes), 0);
     const wait =
       steps.reduce((sum, { dataWait, seconds }) => sum + dataWait * seconds, 0) / Math.max(run.seconds, 1e-9);
     const tokens = steps.reduce((sum, event) => sum + event.tokens, 0);
