@@ -36,10 +36,7 @@ export const report: Command = {
       registry,
     });
     const logger = stderrLogger();
-    for (const { label, runs } of written.chains) {
-      for (const { name, warnings } of runs)
-        for (const warning of warnings) logger.warn(`${label}, ${name}: ${warning}`);
-    }
+    for (const warning of written.warnings) logger.warn(warning);
     printResult({ ok: true, ...written }, written.path, flag(args, 'json'));
     return 0;
   },

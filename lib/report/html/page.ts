@@ -44,6 +44,18 @@ ${body}
 `);
 }
 
+/** Everything that a reader should know before believing the figures, each with the run that it is about. */
+export function warningsOf(chains: readonly ReportedChain[]): string[] {
+  return chains.flatMap((chain) => {
+    const { label, runs } = chain;
+    const told = runs.flatMap(({ name, warnings }) =>
+      warnings.map((text) => (chains.length > 1 && runs.length === 1 ? text : `${name}: ${text}`)),
+    );
+    const all = [...told, ...weakFigures(chainColumns(chain))];
+    return chains.length > 1 ? all.map((text) => `${label}: ${text}`) : all;
+  });
+}
+
 /** The runs in order, under the name of the folder that holds them. */
 function titleOf({ label, runs }: ReportedChain): string {
   const names = runs.map(({ name }) => name).join(' → ');
@@ -53,15 +65,11 @@ function titleOf({ label, runs }: ReportedChain): string {
 function chainBody(chain: ReportedChain, gallery: Gallery | undefined): Html {
   const { runs } = chain;
   const columns = chainColumns(chain);
-  const warnings = [
-    ...runs.flatMap((run) => run.warnings.map((text) => `${run.name}: ${text}`)),
-    ...weakFigures(columns),
-  ];
   const mixture = mixtureSection(runs);
   return html`${header({ title: titleOf(chain), runs, parts: ['results', 'warnings', 'training', mixture && 'mixture', gallery && 'gallery', 'configuration'] })}
 <main>
 ${resultsSection(columns, { notes: trainingNotes(runs), tower: runs.every(isTower) })}
-${warningsSection(warnings)}
+${warningsSection(warningsOf([chain]))}
 ${trainingSection(chain)}
 ${mixture}
 ${gallery && gallerySection(gallery)}
@@ -75,13 +83,10 @@ ${settingsSection(
 function comparisonBody(chains: readonly ReportedChain[], gallery: Gallery | undefined): Html {
   const runs = chains.flatMap((chain) => chain.runs);
   const last = chains.map(({ label, runs: own }) => ({ label, run: own.at(-1) as ReportedRun }));
-  const warnings = chains.flatMap(({ label, runs: own }) =>
-    own.flatMap((run) => run.warnings.map((text) => `${label}${own.length > 1 ? `, ${run.name}` : ''}: ${text}`)),
-  );
   return html`${header({ title: `${chains.length} runs compared`, runs, parts: ['results', 'warnings', 'training', gallery && 'gallery', 'configuration'] })}
 <main>
 ${resultsSection(comparedColumns(chains), { notes: [OVERLAP, ...trainingNotes(runs)], tower: runs.every(isTower) })}
-${warningsSection(warnings)}
+${warningsSection(warningsOf(chains))}
 <section id="training"><h2>Training</h2>
 ${runTable(chains.flatMap(({ label, runs: own }) => own.map((run) => ({ ...run, name: own.length > 1 ? `${label}: ${run.name}` : label }))))}
 ${comparedCharts(chains)}

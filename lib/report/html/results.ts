@@ -175,7 +175,7 @@ export function weakFigures(columns: readonly Column[]): string[] {
       return apart || task.includes('.') ? [] : [`${task} (${fixed(own.value)} against ${fixed(other.value)})`];
     });
     if (weak.length === 0) return [];
-    return [`${model.name}: not clearly above ${control}, since the intervals overlap: ${weak.join(', ')}`];
+    return [`${model.name}: not clearly above ${control}, as the intervals show: ${weak.join(', ')}`];
   });
 }
 

@@ -6,7 +6,7 @@ import { loadTree } from '../../config/load.ts';
 import { writeFileAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { GENERATOR, reportHtml } from '../../report/html/page.ts';
+import { GENERATOR, reportHtml, warningsOf } from '../../report/html/page.ts';
 import type { ReportedChain } from '../../report/html/report.ts';
 import type { Registry } from '../config.ts';
 import { withPlugins } from '../plugins.ts';
@@ -38,9 +38,10 @@ export interface WrittenReport {
       step: number;
       finished: boolean;
       figures: Record<string, number>;
-      warnings: readonly string[];
     }[];
   }[];
+  /** As the page tells them. */
+  warnings: readonly string[];
   /** Scenes that are shown. */
   scenes: number;
 }
@@ -69,6 +70,7 @@ export async function writeReport({ runs, out, plugins = false, ...request }: Re
     path,
     bytes: Buffer.byteLength(text),
     chains: chains.map(({ label, runs: own }) => ({ label, runs: own.map(told) })),
+    warnings: warningsOf(chains),
     scenes: gallery?.scenes.length ?? 0,
   };
 }
@@ -86,9 +88,9 @@ function readChain({ label, folders, missing }: FoundChain): ReportedChain {
   return { label, runs };
 }
 
-function told({ name, folder, step, finished, evaluation, warnings }: ReportedChain['runs'][number]) {
+function told({ name, folder, step, finished, evaluation }: ReportedChain['runs'][number]) {
   const figures = Object.entries(evaluation?.model ?? {}).map(([figure, { value }]) => [figure, value] as const);
-  return { name, folder, step, finished, figures: Object.fromEntries(figures), warnings };
+  return { name, folder, step, finished, figures: Object.fromEntries(figures) };
 }
 
 async function withPluginsOf(folders: readonly string[], registry: Registry): Promise<Registry> {

@@ -54,7 +54,7 @@ test('a figure whose interval reaches that of a control is told', () => {
   } as const;
   const columns = chainColumns({ label: 'x', runs: [reportedRun({ evaluation })] });
   assert.deepEqual(weakFigures(columns), [
-    'stage1: not clearly above chance, since the intervals overlap: refer (0.300 against 0.250)',
+    'stage1: not clearly above chance, as the intervals show: refer (0.300 against 0.250)',
   ]);
 });
 
