@@ -80,6 +80,8 @@ export interface ExportFormat {
   readonly summary: string;
   /** Adapters become part of the language model, so that a reader finds none. */
   readonly merges?: true;
+  /** `usage` leaves `folder`, `model`, `tokenizer` and `load_file` in Python, so that the README can go on and ask the model. */
+  readonly transformers?: true;
   /** Options that it takes; any other is refused. */
   readonly takes: readonly (keyof ExportOptions)[];
   /**

@@ -200,16 +200,27 @@ export async function describeFiles(
   folder: string,
   format: Pick<ExportFormat, 'describe'>,
 ): Promise<Record<string, FileRecord>> {
-  const described = (await format.describe?.(folder)) ?? {};
+  const tensors = await describeTensors(folder, format);
   const files: Record<string, FileRecord> = {};
   for (const name of await exportedFiles(folder)) {
-    const path = join(folder, name);
-    const { hash: sum, bytes } = await sha256File(path);
-    const isWeights = name.endsWith('.safetensors') || name.endsWith('.pth');
-    const tensors = isWeights ? await describeWeights(path) : described[name];
-    files[name] = { sha256: sum, bytes, ...(tensors === undefined ? {} : { tensors: { ...tensors } }) };
+    const { hash: sum, bytes } = await sha256File(join(folder, name));
+    const held = tensors.get(name);
+    files[name] = { sha256: sum, bytes, ...(held === undefined ? {} : { tensors: { ...held } }) };
   }
   return files;
+}
+
+/** The tensors of every file of weights. */
+export async function describeTensors(
+  folder: string,
+  format: Pick<ExportFormat, 'describe'>,
+): Promise<Map<string, Readonly<Record<string, TensorRecord>>>> {
+  const described = new Map(Object.entries((await format.describe?.(folder)) ?? {}));
+  for (const name of await exportedFiles(folder)) {
+    const isWeights = name.endsWith('.safetensors') || name.endsWith('.pth');
+    if (isWeights) described.set(name, await describeWeights(join(folder, name)));
+  }
+  return described;
 }
 
 async function describeWeights(path: string): Promise<Record<string, TensorRecord>> {

@@ -64,6 +64,7 @@ export const merged: ExportFormat = {
   name: 'merged',
   summary: 'Hugging Face LLaMA folder with the adapters merged; projector and vision tower beside it',
   merges: true,
+  transformers: true,
   takes: ['dtype', 'shardBytes'],
   async write(subject, folder, options) {
     const { config, vocabulary } = subject;

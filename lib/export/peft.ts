@@ -84,6 +84,7 @@ async function read(folder: string, context: ReadContext): Promise<ReloadedModel
 export const peft: ExportFormat = {
   name: 'peft',
   summary: 'LoRA adapter for PEFT, with projector, and base model and vision tower where they were trained here',
+  transformers: true,
   takes: ['dtype', 'shardBytes'],
   async write(subject, folder, options) {
     const lora = adapterOf(subject.config);

@@ -8,7 +8,14 @@ import { fileError } from '../formats/file-bytes.ts';
 import { parityError, reloadedAnswers } from './export.ts';
 import type { ExportFormat, ReadContext } from './format.ts';
 import { EXPORT_FORMATS } from './formats.ts';
-import { describeFiles, EXPORT_FILES, type ExportManifest, exportedConfig, readManifest } from './manifest.ts';
+import {
+  describeTensors,
+  EXPORT_FILES,
+  type ExportManifest,
+  exportedConfig,
+  exportedFiles,
+  readManifest,
+} from './manifest.ts';
 import { compareAnswers, type ParityFigure, readParity, withinTolerance } from './parity.ts';
 import type { OutsidePart, OutsidePlaces } from './request.ts';
 
@@ -58,16 +65,16 @@ async function checkFiles(folder: string, manifest: ExportManifest, format: Expo
     if (found.bytes !== bytes) throw damaged(path, `${found.bytes} bytes`, `${bytes} bytes`);
     if (found.hash !== sha256) throw damaged(path, `SHA-256 ${found.hash}`, sha256);
   }
-  const files = await describeFiles(folder, format);
+  const described = await describeTensors(folder, format);
   for (const [name, { tensors = {} }] of known) {
-    const found = files[name]?.tensors ?? {};
+    const found = described.get(name) ?? {};
     const names = new Set([...Object.keys(tensors), ...Object.keys(found)]);
     const other = [...names].find((one) => JSON.stringify(found[one]) !== JSON.stringify(tensors[one]));
     if (other === undefined) continue;
     const [there, wanted] = [found[other], tensors[other]].map((record) => JSON.stringify(record) ?? 'no such tensor');
     throw damaged(`${join(folder, name)}: ${other}`, there as string, wanted as string);
   }
-  return Object.keys(files).filter((name) => manifest.files[name] === undefined);
+  return (await exportedFiles(folder)).filter((name) => manifest.files[name] === undefined);
 }
 
 function damaged(where: string, found: string, expected: string): TristageError {

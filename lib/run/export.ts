@@ -13,12 +13,13 @@ import type { ExportFormat, ExportVocabulary } from '../export/format.ts';
 import { EXPORT_FORMATS } from '../export/formats.ts';
 import { type ExportFacts, type ExportManifest, isExport } from '../export/manifest.ts';
 import type { ExportOptions } from '../export/request.ts';
-import type { Registry } from './config.ts';
+import { type Registry, stageOf } from './config.ts';
 import { exportedParts } from './export-parts.ts';
 import { packageVersion } from './facts.ts';
 import { ancestorOf, lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
+import { VISION_FILES } from './vision-file.ts';
 import { piecesOf } from './vocabulary.ts';
 import { assembleModel } from './weights.ts';
 
@@ -58,6 +59,7 @@ export async function exportRun(request: ExportRunRequest): Promise<RunExport> {
   const format = formatOf(request.format);
   checkOut(out, replace);
   const run = await openRun(request.checkpoint, { registry });
+  refuseTower(run);
   const { backend, device, threads } = run.config.engine;
   const engine = await openEngine({ backend: request.engine ?? backend, device: request.device ?? device, threads });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
@@ -132,6 +134,20 @@ function namesIn(out: string): string[] {
       cause: error,
     });
   }
+}
+
+/** A run that trains a vision tower alone has no model that could be spoken to. */
+function refuseTower({ config, registry, folder }: OpenedRun): void {
+  if (stageOf(config, registry).objective !== 'patches') return;
+  throw new TristageError({
+    kind: 'usage',
+    code: 'E_EXPORT_FORMAT',
+    message: 'a run of the vision tower alone is not exported',
+    where: folder,
+    found: config.stage,
+    expected: 'a run of a whole model',
+    fix: `take ${VISION_FILES.weights} of the run as it is: other programs read it`,
+  });
 }
 
 /** Which pieces of the tokenizer the model knows. */

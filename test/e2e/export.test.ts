@@ -11,7 +11,7 @@ import { readSafetensors, writeSafetensors } from '../../lib/formats/safetensors
 import { exportRun } from '../../lib/run/export.ts';
 import { trainRun } from '../../lib/run/train.ts';
 import type { CliOutcome } from '../contract/cli-child.ts';
-import { checkExport } from '../interop/python-exports.ts';
+import { checkExport, trainerAnswer } from '../interop/python-exports.ts';
 import { exportPython } from '../interop/python-venv.ts';
 import { keptLines, newFolder, tinyRun } from './tiny-scenes.ts';
 
@@ -196,6 +196,7 @@ describe('exports of runs', () => {
       assert.ok(report.maxAbsLogitDiff <= 1e-4, JSON.stringify(report));
       assert.ok(report.projectorDiff <= 1e-4 && Number(report.towerDiff) <= 1e-4, JSON.stringify(report));
       assert.deepEqual(report.tokenizerFaults, []);
+      assert.equal(report.answer, await trainerAnswer(join(folder, name)), 'the lines of the README');
       assert.ok(report.tokenizerCases > 400 && report.places > 50);
     }
   });

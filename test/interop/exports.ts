@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { registry } from '../../bin/registry.ts';
 import { createLogger } from '../../lib/core/log.ts';
 import { exportRun } from '../../lib/run/export.ts';
-import { checkExport } from './python-exports.ts';
+import { checkExport, trainerAnswer } from './python-exports.ts';
 import { exportPython, installExportPython } from './python-venv.ts';
 
 const [run, given] = process.argv.slice(2);
@@ -21,7 +21,7 @@ try {
   for (const format of ['peft', 'merged']) {
     const out = join(folder, format);
     await exportRun({ checkpoint: run, format, out, registry, logger });
-    console.log(JSON.stringify(await checkExport(out, python), null, 2));
+    console.log(JSON.stringify({ ...(await checkExport(out, python)), expected: await trainerAnswer(out) }, null, 2));
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

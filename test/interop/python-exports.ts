@@ -3,10 +3,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { padRows } from '../../lib/data/collate.ts';
+import { encodePrompt } from '../../lib/data/encode.ts';
+import { evaluationInstruction } from '../../lib/data/task.ts';
 import { llama2Tokenizer } from '../../lib/data/tokenizer.ts';
 import { pruneTokenizer } from '../../lib/data/vocabulary.ts';
 import { runCommand } from '../../lib/engine/toolchain.ts';
+import { answerText } from '../../lib/eval/answer-text.ts';
+import { generate } from '../../lib/eval/generate.ts';
 import { readManifest } from '../../lib/export/manifest.ts';
+import { readParity } from '../../lib/export/parity.ts';
+import { openExport } from '../../lib/export/verify.ts';
+import { tokensPerImage } from '../../lib/model/config.ts';
+import { createMiniGpt, disposeMiniGpt } from '../../lib/model/minigpt.ts';
 import { tokenizerCases } from './tokenizer-cases.ts';
 
 /** What read_exports.py prints. */
@@ -20,8 +29,33 @@ export interface PythonReport {
   projectorDiff: number;
   tokenizerCases: number;
   tokenizerFaults: unknown[];
+  /** What the lines of the README print: the model's answer about the first image of the proof. */
+  answer: string;
   torch: string;
   transformers: string;
+}
+
+/** What the trainer's own generation answers where the README's lines ask; needs an open engine. */
+export async function trainerAnswer(folder: string): Promise<string> {
+  const { format, context, manifest } = await openExport(folder);
+  const { config, weights } = await format.read(folder, context);
+  const model = createMiniGpt({ config, source: (name) => weights.get(name), trainable: () => false, seed: 0 });
+  try {
+    const whole = await llama2Tokenizer();
+    const { kept } = manifest.tokenizer;
+    const tokenizer = kept === undefined ? whole : pruneTokenizer(whole, kept);
+    const { inputs } = await readParity(join(folder, 'parity.safetensors'));
+    const size = config.vision.imageSize;
+    const pixels = inputs.pixels.subarray(0, 3 * size * size);
+    const question = evaluationInstruction('caption', '');
+    const image = { pixels, width: size, height: size, name: 'parity' };
+    const row = encodePrompt({ question, image }, { tokenizer, imageTokens: tokensPerImage(config) });
+    const batch = { ...padRows([row], { align: 'left' }), pixels };
+    const [generated] = await generate(model, batch, { maxNewTokens: 40, eosId: tokenizer.eosId });
+    return answerText(generated?.tokenIds ?? [], tokenizer);
+  } finally {
+    disposeMiniGpt(model);
+  }
 }
 
 /** Loads an export of format peft or merged in Python. */

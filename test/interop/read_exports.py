@@ -6,7 +6,11 @@ FOLDER is an export of format peft or merged. The inputs and the trained model's
 JSON object: the largest difference of any logit, of the projector, and the texts whose ids differ from those of the trainer.
 """
 
+import contextlib
+import io
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,11 +25,11 @@ IMAGE_SLOT = -200
 
 def load_model(folder, manifest):
     if manifest["format"] == "merged":
-        return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        return LlamaForCausalLM.from_pretrained(folder)
     import peft
 
     published = [part["path"] for part in manifest["outside"] if part["part"] == "llm"]
-    base = LlamaForCausalLM.from_pretrained(published[0] if published else folder / "base", dtype=torch.float32)
+    base = LlamaForCausalLM.from_pretrained(published[0] if published else folder / "base")
     model = peft.PeftModel.from_pretrained(base, str(folder))
     adapters = [name for name, _ in model.named_parameters() if "lora_" in name]
     held = load_file(folder / "adapter_model.safetensors")
@@ -107,6 +111,21 @@ def tokenizer_faults(folder, manifest, cases):
     return faults
 
 
+def readme_answer(folder):
+    """Runs the README's own lines of Python, in their order, and gives what they print."""
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    assert len(blocks) >= 2, f"{len(blocks)} blocks of Python"
+    printed = io.StringIO()
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec("\n".join(blocks), {})
+    finally:
+        os.chdir(before)
+    return printed.getvalue().rstrip("\n")
+
+
 def main():
     folder = Path(sys.argv[1])
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -124,6 +143,7 @@ def main():
             "projectorDiff": projector_difference(folder, parity),
             "tokenizerCases": len(cases),
             "tokenizerFaults": tokenizer_faults(folder, manifest, cases),
+            "answer": readme_answer(folder),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
