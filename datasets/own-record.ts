@@ -143,7 +143,7 @@ export function needsSize({ boxes = {}, unit }: OwnRecord): boolean {
  * @returns the row, or what is wrong: a box that leaves the image by more than a pixel
  */
 export function rowOfRecord(
-  record: OwnRecord,
+  record: Omit<OwnRecord, 'image'>,
   { usual, size }: { usual: Task; size: ImageSize | undefined },
 ): { row: OwnRow } | { faults: string } {
   const boxes: Record<string, Box[]> = {};

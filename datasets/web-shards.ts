@@ -25,7 +25,11 @@ export interface WebRowsRequest<Row> {
   root: string;
   /** A sample must have one of these members beside its image. */
   needs: readonly string[];
-  record(sample: WebSample): Row;
+  /**
+   * What is kept of a sample.
+   * @param reject counts one that cannot be used; undefined is to be returned then
+   */
+  record(sample: WebSample, reject: (reason: string, detail: string) => undefined): Row | undefined;
 }
 
 /** The tars of a root, with absolute paths; their headers and small members decide the rows. */
@@ -69,7 +73,8 @@ async function webRow<Row>(
   if (!needs.some((extension) => sample.member(extension) !== undefined)) return reject(`no ${needs.join(' or ')}`);
   const columns = await columnsOf(sample);
   if (typeof columns === 'string') return reject('damaged columns', columns);
-  return { id, image, record: record({ columns, caption: await captionOf(sample, columns) }) };
+  const own = record({ columns, caption: await captionOf(sample, columns) }, reject);
+  return own === undefined ? undefined : { id, image, record: own };
 }
 
 /** Relative where the root is the folder of the tars, so that an index may move with them. */

@@ -41,7 +41,7 @@ describe('laion', () => {
         { name: 'a.jpg', content: '1' },
         { name: 'a.json', content: json(' A Dog! ') },
       ],
-      { clean: false },
+      { text: 'verbatim' },
     );
     assert.equal((await raw.get(0, () => 0)).turns[0]!.answer, 'A Dog!');
   });
