@@ -29,6 +29,8 @@ import {
 import { readmeText } from './readme.ts';
 import type { ExportOptions } from './request.ts';
 
+const UNPUBLISHED = 'nothing was published; please report this with the config of the run';
+
 export interface ExportRequest {
   format: ExportFormat;
   options: ExportOptions;
@@ -87,7 +89,8 @@ async function fill(folder: string, request: ExportRequest): Promise<ExportManif
     answers,
     await reloadedAnswers(folder, { format, context: { config, settings, outside }, inputs }),
   );
-  if (!withinTolerance(figure, tolerance)) throw parityError({ format: format.name, figure, tolerance });
+  if (!withinTolerance(figure, tolerance))
+    throw parityError({ format: format.name, figure, tolerance, fix: UNPUBLISHED });
   await writeParity(join(folder, EXPORT_FILES.parity), { inputs, answers, config });
   const parity = { ...figure, tolerance, engine };
   const manifest: ExportManifest = { ...manifestHead(request), settings: { ...settings }, parity, files: {} };
@@ -150,15 +153,20 @@ function missingError(folder: string, names: readonly string[]): TristageError {
 }
 
 /** The error of an export that answers otherwise than the trained model. */
-export function parityError(at: { format: string; figure: ParityFigure; tolerance: number }): TristageError {
-  const { format, figure, tolerance } = at;
+export function parityError(at: {
+  format: string;
+  figure: ParityFigure;
+  tolerance: number;
+  fix: string;
+}): TristageError {
+  const { format, figure, tolerance, fix } = at;
   return new TristageError({
     kind: 'gate',
     code: 'E_EXPORT_PARITY',
     message: `the model read back from the ${format} export answers otherwise than the trained one`,
     found: `logits that differ by up to ${figure.maxAbsLogitDiff}`,
     expected: `at most ${tolerance * Math.max(1, figure.maxAbsLogit)}`,
-    fix: 'nothing was published; please report this with the config of the run',
+    fix,
   });
 }
 

@@ -128,6 +128,9 @@ export async function verifyExport(folder: string, places: OutsidePlaces = {}): 
   const { inputs, answers } = await readParity(join(folder, EXPORT_FILES.parity));
   const figure = compareAnswers(answers, await reloadedAnswers(folder, { format, context, inputs }));
   const tolerance = Math.max(manifest.parity.tolerance, ANOTHER_ENGINE);
-  if (!withinTolerance(figure, tolerance)) throw parityError({ format: format.name, figure, tolerance });
+  if (!withinTolerance(figure, tolerance)) {
+    const fix = 'fetch the export again, or export the run again with this version of tristage';
+    throw parityError({ format: format.name, figure, tolerance, fix });
+  }
   return { ...opened, parity: { ...figure, tolerance } };
 }
