@@ -1,10 +1,11 @@
 /**
- * Which source gives draw n, and how many it gave before: a pure function of rates and random keys, so that nothing needs to be
- * remembered to go on from any draw. Systematic sampling within blocks: every source has its exact share of each block, up to one
- * draw, and draws of different sources are shuffled within it.
+ * Which source gives draw n, and how many it gave before: a pure function of rates, limits and random keys, found without walking
+ * over what came before. Draws stand in blocks; every line has its exact share of them up to each block, within a few draws, and the
+ * draws of a block are shuffled.
  */
 
 import { permuted, type RandomStream } from '../core/rng.ts';
+import { type Apportionment, apportion } from './apportion.ts';
 
 /** Draws of a block. */
 const BLOCK = 1024;
@@ -23,16 +24,48 @@ export interface Seat extends Ticket {
   offset: number;
 }
 
+export interface MixtureLine {
+  /** How often it is drawn, relative to the other lines. */
+  rate: number;
+  /** Units that a draw gives, such as the samples of one image; default 1. */
+  size?: number;
+  /** Most draws; afterwards its share goes to the others at their rates. Default: no limit. */
+  limit?: number;
+}
+
 export interface Mixture {
-  /** Planned share of each line, 0..1 of the draws. */
-  readonly shares: readonly number[];
-  /** The line of draw n, n = 0, 1, ... */
+  /** Draws until every line is at its limit, and the units that they give; infinite where a line has none. */
+  readonly draws: number;
+  readonly units: number;
+  /** The line of draw n, n = 0, 1, ... below `draws`. */
   ticket(draw: number): Ticket;
-  /** The draw that unit n comes from, n = 0, 1, ...: draws give their units one behind the other. */
+  /** The draw that unit n comes from, n = 0, 1, ... below `units`: draws give their units one behind the other. */
   seat(unit: number): Seat;
+  /** Units of each line among the first so many draws. */
+  ofDraws(draws: number): number[];
+  /** Units of each line among the first so many units. */
+  ofUnits(units: number): number[];
+}
+
+/** A stretch of draws in which the same lines are drawn: it ends where one of them reaches its limit. */
+interface Phase {
+  number: number;
+  /** The draws and units before it, in all and of each line. */
+  start: { draws: number; units: number; counts: readonly number[] };
+  /** Of its first n draws, those of each line of the mixture. */
+  counts: Apportionment;
+  draws: number;
+  units: number;
 }
 
 interface Block {
+  phase: Phase;
+  /** Draws and units before it. */
+  start: { draws: number; units: number };
+  draws: number;
+  units: number;
+  /** Draws of each line before it. */
+  counts: readonly number[];
   /** Line of each draw of the block. */
   lines: Uint16Array;
   /** Draws of the block before it that fell on the same line. */
@@ -41,59 +74,195 @@ interface Block {
   ends: Float64Array;
 }
 
+/** What everything below shares. */
+interface Setting {
+  lines: readonly Required<MixtureLine>[];
+  random: RandomStream;
+}
+
 /**
  * Mixes lines at their rates.
- * @param rates one for each line, relative to each other: how often it is drawn
  * @param random its keys choose the order
- * @param sizes units that a draw of each line gives, such as the samples of one image; default 1
- * @throws RangeError for no rates, or one that is not above 0 and finite
+ * @throws RangeError for no lines, a rate that is not above 0 and finite, a size or limit that is no count
  */
-export function createMixture(
-  rates: readonly number[],
-  random: RandomStream,
-  sizes: readonly number[] = rates.map(() => 1),
-): Mixture {
-  if (rates.length === 0) throw new RangeError('a mixture needs at least one line');
-  for (const rate of rates) {
-    if (!(rate > 0 && Number.isFinite(rate))) throw new RangeError(`a rate must be above 0, found ${rate}`);
-  }
-  const bounds = cumulativeShares(rates);
-  /** Draws of each line before block b, and the units that they give. */
-  const before: { counts: number[]; units: number }[] = [{ counts: rates.map(() => 0), units: 0 }];
-  let current: { number: number; block: Block } | undefined;
-  const startOf = (number: number): { counts: number[]; units: number } => {
-    for (let b = before.length; b <= number; b++) {
-      const { counts, units } = before[b - 1] as { counts: number[]; units: number };
-      const own = blockCounts(bounds, offsetOf(random, b - 1));
-      before.push({
-        counts: counts.map((count, line) => count + (own[line] ?? 0)),
-        units: own.reduce((sum, count, line) => sum + count * (sizes[line] ?? 1), units),
-      });
+export function createMixture(given: readonly MixtureLine[], random: RandomStream): Mixture {
+  const lines = given.map(({ rate, size = 1, limit = Number.POSITIVE_INFINITY }) => ({ rate, size, limit }));
+  checkLines(lines);
+  const setting: Setting = { lines, random };
+  const phases = [phaseAfter(undefined, setting) as Phase];
+  const phaseOf = (inside: (phase: Phase) => boolean): Phase => {
+    for (let number = 0; ; number++) {
+      const phase = phases[number] ?? phaseAfter(phases[number - 1], setting);
+      if (phase === undefined) throw new RangeError('every line of the mixture is at its limit');
+      phases[number] = phase;
+      if (inside(phase)) return phase;
     }
-    return before[number] as { counts: number[]; units: number };
   };
-  const blockAt = (number: number): Block => {
-    if (current?.number !== number) current = { number, block: makeBlock({ bounds, random, number, sizes }) };
-    return current.block;
+  let current: Block | undefined;
+  const blockAt = (draw: number): Block => {
+    if (current !== undefined && within(draw, current.start.draws, current.draws)) return current;
+    const phase = phaseOf(({ start, draws }) => draw < start.draws + draws);
+    current = makeBlock(phase, Math.floor((draw - phase.start.draws) / BLOCK), setting);
+    return current;
   };
-  const ticket = (draw: number): Ticket => {
-    const number = Math.floor(draw / BLOCK);
-    const { lines, ranks } = blockAt(number);
-    const line = lines[draw % BLOCK] ?? 0;
-    return { line, position: (startOf(number).counts[line] ?? 0) + (ranks[draw % BLOCK] ?? 0) };
+  const blockOfUnit = (unit: number): Block => {
+    if (current !== undefined && within(unit, current.start.units, current.units)) return current;
+    const phase = phaseOf(({ start, units }) => unit < start.units + units);
+    current = makeBlock(phase, blockNumber(phase, unit - phase.start.units, setting), setting);
+    return current;
   };
+  const all = lines.reduce((sum, { limit }) => sum + limit, 0);
   return {
-    shares: bounds.map((bound, line) => bound - (bounds[line - 1] ?? 0)),
-    ticket,
-    seat(unit) {
-      while (startOf(before.length - 1).units <= unit) startOf(before.length);
-      const number = firstAbove(before.length, (b) => startOf(b).units > unit) - 1;
-      const { ends } = blockAt(number);
-      const within = unit - startOf(number).units;
-      const draw = firstAbove(BLOCK, (place) => (ends[place] ?? 0) > within);
-      return { ...ticket(number * BLOCK + draw), offset: within - (ends[draw - 1] ?? 0) };
+    draws: all,
+    units: lines.reduce((sum, { limit, size }) => sum + limit * size, 0),
+    ticket: (draw) => {
+      const block = blockAt(draw);
+      return ticketOf(block, draw - block.start.draws);
+    },
+    seat: (unit) => {
+      const block = blockOfUnit(unit);
+      const place = unit - block.start.units;
+      const draw = firstAbove(block.draws, (at) => (block.ends[at] as number) > place);
+      return { ...ticketOf(block, draw), offset: place - (block.ends[draw - 1] ?? 0) };
+    },
+    ofDraws: (draws) => (draws === 0 ? lines.map(() => 0) : unitsUpTo(blockAt(draws - 1), draws, lines)),
+    ofUnits: (units) => {
+      if (units === 0) return lines.map(() => 0);
+      const block = blockOfUnit(units - 1);
+      const last = firstAbove(block.draws, (at) => (block.ends[at] as number) >= units - block.start.units);
+      const given = unitsUpTo(block, block.start.draws + last + 1, lines);
+      const line = block.lines[last] as number;
+      given[line] = (given[line] as number) - (block.start.units + (block.ends[last] as number) - units);
+      return given;
     },
   };
+}
+
+function checkLines(lines: readonly Required<MixtureLine>[]): void {
+  if (lines.length === 0) throw new RangeError('a mixture needs at least one line');
+  for (const { rate, size, limit } of lines) {
+    if (!(rate > 0 && Number.isFinite(rate))) throw new RangeError(`a rate must be above 0, found ${rate}`);
+    if (!(Number.isSafeInteger(size) && size > 0)) throw new RangeError(`a size must be 1 or more, found ${size}`);
+    const counted = limit === Number.POSITIVE_INFINITY || (Number.isSafeInteger(limit) && limit > 0);
+    if (!counted) throw new RangeError(`a limit must be 1 or more, found ${limit}`);
+  }
+}
+
+function within(place: number, start: number, size: number): boolean {
+  return place >= start && place < start + size;
+}
+
+function ticketOf({ lines, ranks, counts }: Block, draw: number): Ticket {
+  const line = lines[draw] as number;
+  return { line, position: (counts[line] as number) + (ranks[draw] as number) };
+}
+
+/** The first phase, or the one behind another; none when every line is at its limit. */
+function phaseAfter(before: Phase | undefined, { lines, random }: Setting): Phase | undefined {
+  const counts = before === undefined ? lines.map(() => 0) : sum(before.start.counts, before.counts(before.draws));
+  const left = lines.map(({ limit }, line) => limit - (counts[line] as number));
+  const active = [...lines.keys()].filter((line) => (left[line] as number) > 0);
+  if (active.length === 0) return undefined;
+  const number = before === undefined ? 0 : before.number + 1;
+  const share = apportion(
+    active.map((line) => (lines[line] as MixtureLine).rate),
+    random.child(-1, number),
+  );
+  const countsOf: Apportionment = (n) => {
+    const own = lines.map(() => 0);
+    for (const [place, count] of share(n).entries()) own[active[place] as number] = count;
+    return own;
+  };
+  const draws = firstLimit(countsOf, left, lines);
+  return {
+    number,
+    start: {
+      draws: before === undefined ? 0 : before.start.draws + before.draws,
+      units: before === undefined ? 0 : before.start.units + before.units,
+      counts,
+    },
+    counts: countsOf,
+    draws,
+    units: draws === Number.POSITIVE_INFINITY ? draws : unitsOf(countsOf(draws), lines),
+  };
+}
+
+/** After how many draws the first line has none left. */
+function firstLimit(counts: Apportionment, left: readonly number[], lines: readonly MixtureLine[]): number {
+  const rates = lines.reduce((sum, { rate }, line) => sum + ((left[line] as number) > 0 ? rate : 0), 0);
+  const about = Math.min(
+    ...lines.map(({ rate }, line) => ((left[line] as number) > 0 ? ((left[line] as number) * rates) / rate : Infinity)),
+  );
+  if (!Number.isFinite(about)) return about;
+  const ends = (draws: number): boolean =>
+    counts(draws).some((count, line) => (left[line] as number) > 0 && count >= (left[line] as number));
+  // Shares hold to within a few draws, so the end is near the estimate.
+  let high = Math.ceil(about);
+  let step = 1;
+  while (!ends(high)) {
+    high += step;
+    step *= 2;
+  }
+  let low = Math.max(0, high - step);
+  while (low > 0 && ends(low)) {
+    low = Math.max(0, low - step);
+    step *= 2;
+  }
+  return low + 1 + firstAbove(high - low - 1, (more) => ends(low + 1 + more));
+}
+
+/** The block of a phase that holds one of its units. */
+function blockNumber(phase: Phase, unit: number, { lines }: Setting): number {
+  const before = (block: number): number => unitsOf(phase.counts(Math.min(block * BLOCK, phase.draws)), lines);
+  // Shares hold to within a few draws, so the block is near the one of the first guess.
+  const some = 1024 * BLOCK;
+  const perDraw = unitsOf(phase.counts(some), lines) / some;
+  let number = Math.floor(unit / perDraw / BLOCK);
+  while (number > 0 && before(number) > unit) number--;
+  while (before(number + 1) <= unit) number++;
+  return number;
+}
+
+function makeBlock(phase: Phase, number: number, { lines, random }: Setting): Block {
+  const first = number * BLOCK;
+  const draws = Math.min(BLOCK, phase.draws - first);
+  const before = phase.counts(first);
+  const own = phase.counts(first + draws).map((count, line) => count - (before[line] as number));
+  const sorted = new Uint16Array(draws);
+  let filled = 0;
+  for (const [line, count] of own.entries()) {
+    sorted.fill(line, filled, filled + count);
+    filled += count;
+  }
+  const order = phase.number === 0 ? random.child(number) : random.child(number, phase.number);
+  const block = { lines: new Uint16Array(draws), ranks: new Uint16Array(draws), ends: new Float64Array(draws) };
+  const seen = lines.map(() => 0);
+  let units = 0;
+  for (let draw = 0; draw < draws; draw++) {
+    const line = sorted[permuted(draw, draws, order)] as number;
+    block.lines[draw] = line;
+    block.ranks[draw] = seen[line] as number;
+    seen[line] = (seen[line] as number) + 1;
+    units += (lines[line] as Required<MixtureLine>).size;
+    block.ends[draw] = units;
+  }
+  const start = { draws: phase.start.draws + first, units: phase.start.units + unitsOf(before, lines) };
+  return { ...block, phase, start, draws, units, counts: sum(phase.start.counts, before) };
+}
+
+/** Units of each line among the first draws, of which the last is in the block. */
+function unitsUpTo(block: Block, draws: number, lines: readonly Required<MixtureLine>[]): number[] {
+  const counts = [...block.counts];
+  for (const line of block.lines.subarray(0, draws - block.start.draws)) counts[line] = (counts[line] as number) + 1;
+  return counts.map((count, line) => count * (lines[line] as Required<MixtureLine>).size);
+}
+
+function unitsOf(counts: readonly number[], lines: readonly MixtureLine[]): number {
+  return counts.reduce((all, count, line) => all + count * ((lines[line] as MixtureLine).size ?? 1), 0);
+}
+
+function sum(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((value, place) => value + (b[place] as number));
 }
 
 /** The first of 0..count-1 for which a condition holds that stays true once it is; count when there is none. */
@@ -106,66 +275,4 @@ function firstAbove(count: number, holds: (place: number) => boolean): number {
     else low = middle + 1;
   }
   return low;
-}
-
-/** Upper bounds of the lines' intervals in 0..1. */
-function cumulativeShares(rates: readonly number[]): number[] {
-  const total = rates.reduce((sum, rate) => sum + rate, 0);
-  let sum = 0;
-  const bounds = rates.map((rate) => {
-    sum += rate;
-    return sum / total;
-  });
-  bounds[bounds.length - 1] = 1;
-  return bounds;
-}
-
-/** A block's points lie one in each of BLOCK equal cells of 0..1, all at this place of their cell. */
-function offsetOf(random: RandomStream, number: number): number {
-  return random.uniform(number);
-}
-
-function makeBlock({
-  bounds,
-  random,
-  number,
-  sizes,
-}: {
-  bounds: readonly number[];
-  random: RandomStream;
-  number: number;
-  sizes: readonly number[];
-}): Block {
-  const offset = offsetOf(random, number);
-  const order = random.child(number);
-  const block: Block = {
-    lines: new Uint16Array(BLOCK),
-    ranks: new Uint16Array(BLOCK),
-    ends: new Float64Array(BLOCK),
-  };
-  const seen = bounds.map(() => 0);
-  let units = 0;
-  for (let draw = 0; draw < BLOCK; draw++) {
-    const point = (permuted(draw, BLOCK, order) + offset) / BLOCK;
-    const line = bounds.findIndex((bound) => point < bound);
-    block.lines[draw] = line;
-    block.ranks[draw] = seen[line] ?? 0;
-    seen[line] = (seen[line] ?? 0) + 1;
-    units += sizes[line] ?? 1;
-    block.ends[draw] = units;
-  }
-  return block;
-}
-
-/** Draws of each line in a whole block, without building it. */
-function blockCounts(bounds: readonly number[], offset: number): number[] {
-  const below = (bound: number | undefined): number => {
-    if (bound === undefined) return 0;
-    let points = Math.max(0, Math.min(BLOCK, Math.ceil(bound * BLOCK - offset)));
-    // Rounding may put the estimate one off from the comparison that makeBlock does.
-    while (points > 0 && (points - 1 + offset) / BLOCK >= bound) points--;
-    while (points < BLOCK && (points + offset) / BLOCK < bound) points++;
-    return points;
-  };
-  return bounds.map((bound, line) => below(bound) - below(bounds[line - 1]));
 }

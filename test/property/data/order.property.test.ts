@@ -12,6 +12,7 @@ import { llama2Tokenizer } from '../../../lib/data/tokenizer.ts';
 
 const tokenizer = await llama2Tokenizer();
 const rates = fc.array(fc.double({ min: 0.01, max: 50, noNaN: true }), { minLength: 1, maxLength: 6 });
+const linesOf = (list: readonly number[]) => list.map((rate) => ({ rate }));
 const seed = fc.integer({ min: 0, max: 2 ** 31 });
 
 test('in every pass each sample of a source comes exactly once', () => {
@@ -52,7 +53,7 @@ test('a line in order gives its groups from the first to the last, in every pass
 test('every line’s positions are 0, 1, 2, ... in the order of the tickets of its blocks, without a gap', () => {
   fc.assert(
     fc.property(rates, seed, (lines, key) => {
-      const mixture = createMixture(lines, randomStream(key));
+      const mixture = createMixture(linesOf(lines), randomStream(key));
       const seen = lines.map(() => new Set<number>());
       const tickets = 4096;
       for (let number = 0; number < tickets; number++) {
@@ -69,7 +70,7 @@ test('every line’s positions are 0, 1, 2, ... in the order of the tickets of i
 test('shares hold to within a few tickets after some thousands', () => {
   fc.assert(
     fc.property(rates, seed, (lines, key) => {
-      const mixture = createMixture(lines, randomStream(key));
+      const mixture = createMixture(linesOf(lines), randomStream(key));
       const counts = lines.map(() => 0);
       const tickets = 8192;
       for (let number = 0; number < tickets; number++) counts[mixture.ticket(number).line]! += 1;
@@ -89,9 +90,11 @@ test('a mixture does not depend on the order of asking', () => {
       seed,
       fc.array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 8 }),
       (lines, key, asked) => {
-        const one = createMixture(lines, randomStream(key));
+        const one = createMixture(linesOf(lines), randomStream(key));
         const answers = asked.map((number) => one.ticket(number));
-        const backwards = asked.toReversed().map((number) => createMixture(lines, randomStream(key)).ticket(number));
+        const backwards = asked
+          .toReversed()
+          .map((number) => createMixture(linesOf(lines), randomStream(key)).ticket(number));
         assert.deepEqual(backwards.toReversed(), answers);
       },
     ),

@@ -4,7 +4,11 @@ import { randomStream } from '../../../lib/core/rng.ts';
 import { createMixture } from '../../../lib/data/mixture.ts';
 
 const rates = [1, 2.5, 0.3];
-const mixture = (seed: number) => createMixture(rates, randomStream(seed));
+const mixture = (seed: number) =>
+  createMixture(
+    rates.map((rate) => ({ rate })),
+    randomStream(seed),
+  );
 
 test('the order depends on the keys and on nothing else: any draw can be asked for first', () => {
   const forward = mixture(1);
@@ -29,17 +33,21 @@ test('the positions of each line count up from 0 without gaps', () => {
 });
 
 test('every line keeps its planned share', () => {
-  const { ticket, shares } = mixture(4);
+  const { ticket } = mixture(4);
   const counts = rates.map(() => 0);
   for (let draw = 0; draw < 4096; draw++) counts[ticket(draw).line]!++;
-  for (const [line, share] of shares.entries()) {
-    assert.ok(Math.abs(share - rates[line]! / 3.8) < 1e-9);
-    assert.ok(Math.abs(counts[line]! / 4096 - share) < 0.02, `${counts}`);
-  }
+  for (const [line, rate] of rates.entries()) assert.ok(Math.abs(counts[line]! - (4096 * rate) / 3.8) < 3, `${counts}`);
 });
 
 test('rates that are not positive are refused', () => {
   for (const bad of [[], [0], [1, -1], [Number.NaN], [Number.POSITIVE_INFINITY]]) {
-    assert.throws(() => createMixture(bad, randomStream(1)), RangeError);
+    assert.throws(
+      () =>
+        createMixture(
+          bad.map((rate) => ({ rate })),
+          randomStream(1),
+        ),
+      RangeError,
+    );
   }
 });
