@@ -1,6 +1,6 @@
 /**
  * RefCOCO+ (Yu et al. 2016, "Modeling Context in Referring Expressions"): as RefCOCO, but people were not allowed to say where in
- * the photo an object is. Published with the REFER toolbox; annotations Apache 2.0, each photo keeps its Flickr licence.
+ * the photo an object is. Published with the REFER toolbox (Apache 2.0); each photo keeps its Flickr licence.
  */
 
 import { referSource } from './refer-family.ts';

@@ -1,6 +1,6 @@
 /**
  * RefCOCO (Yu et al. 2016, "Modeling Context in Referring Expressions"; collected with ReferItGame, Kazemzadeh et al. 2014):
- * expressions for objects in photos of COCO train2014. Published with the REFER toolbox; annotations Apache 2.0, each photo keeps
+ * expressions for objects in photos of COCO train2014. Published with the REFER toolbox (Apache 2.0); each photo keeps
  * its Flickr licence.
  */
 
