@@ -87,29 +87,39 @@ export function keyOfText(text: string): number {
 }
 
 /**
- * The place of an index in a random order of 0..size-1, without building the order: a Feistel network of six rounds over the
- * smallest even number of bits that holds `size`, walked until it lands inside.
- * @param index 0 <= index < size
+ * A random order of 0..size-1, without building it: a Feistel network of six rounds over the smallest even number of bits that
+ * holds `size`, walked until it lands inside.
  * @param size at most 2^52
  * @param stream its keys choose the order
- * @returns an integer in [0, size); different indices give different results
+ * @returns the place of an index in that order: different indices, 0 <= index < size, have different places in [0, size)
  */
-export function permuted(index: number, size: number, stream: RandomStream): number {
+export function permutation(size: number, stream: RandomStream): (index: number) => number {
   if (!(Number.isSafeInteger(size) && size > 0 && size <= (LARGEST + 1) / 2)) {
     throw new RangeError(`size must be an integer from 1 to 2^52, found ${size}`);
-  }
-  if (!(Number.isSafeInteger(index) && index >= 0 && index < size)) {
-    throw new RangeError(`index must be an integer from 0 to ${size - 1}, found ${index}`);
   }
   let half = 2;
   while (half * half < size) half *= 2;
   const keys = Array.from({ length: 6 }, (_, round) => stream.uint32(round));
-  let place = index;
-  do {
-    let left = Math.floor(place / half);
-    let right = place % half;
-    for (const key of keys) [left, right] = [right, left ^ (scramble(scramble(right ^ key) + key) & (half - 1))];
-    place = left * half + right;
-  } while (place >= size);
-  return place;
+  return (index) => {
+    if (!(Number.isSafeInteger(index) && index >= 0 && index < size)) {
+      throw new RangeError(`index must be an integer from 0 to ${size - 1}, found ${index}`);
+    }
+    let place = index;
+    do {
+      let left = Math.floor(place / half);
+      let right = place % half;
+      for (const key of keys) {
+        const mixed = left ^ (scramble(scramble(right ^ key) + key) & (half - 1));
+        left = right;
+        right = mixed;
+      }
+      place = left * half + right;
+    } while (place >= size);
+    return place;
+  };
+}
+
+/** One place of a {@link permutation}. */
+export function permuted(index: number, size: number, stream: RandomStream): number {
+  return permutation(size, stream)(index);
 }

@@ -4,7 +4,7 @@
  * draws of a block are shuffled.
  */
 
-import { permuted, type RandomStream } from '../core/rng.ts';
+import { permutation, type RandomStream } from '../core/rng.ts';
 import { type Apportionment, apportion } from './apportion.ts';
 
 /** Draws of a block. */
@@ -234,12 +234,13 @@ function makeBlock(phase: Phase, number: number, { lines, random }: Setting): Bl
     sorted.fill(line, filled, filled + count);
     filled += count;
   }
-  const order = phase.number === 0 ? random.child(number) : random.child(number, phase.number);
+  const keys = phase.number === 0 ? [number] : [number, phase.number];
+  const order = permutation(draws, random.child(...keys));
   const block = { lines: new Uint16Array(draws), ranks: new Uint16Array(draws), ends: new Float64Array(draws) };
   const seen = lines.map(() => 0);
   let units = 0;
   for (let draw = 0; draw < draws; draw++) {
-    const line = sorted[permuted(draw, draws, order)] as number;
+    const line = sorted[order(draw)] as number;
     block.lines[draw] = line;
     block.ranks[draw] = seen[line] as number;
     seen[line] = (seen[line] as number) + 1;

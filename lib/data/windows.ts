@@ -3,7 +3,7 @@
  * only so many files are read at a time. The order of an epoch is found from the sizes of the shards; no list of samples is made.
  */
 
-import { permuted, type RandomStream } from '../core/rng.ts';
+import { permutation, permuted, type RandomStream } from '../core/rng.ts';
 
 /** How samples lie in shards. */
 export interface Shards {
@@ -21,7 +21,7 @@ export interface Shards {
  * @returns for each place 0..length-1 the index of its sample; every index comes once
  */
 export function windowOrder({ starts, length, window }: Shards, random: RandomStream): (place: number) => number {
-  const order = starts.map((_, place) => permuted(place, starts.length, random));
+  const order = starts.map((_, place) => place).map(permutation(starts.length, random));
   const sizeOf = (shard: number): number => (starts[shard + 1] ?? length) - (starts[shard] as number);
   /** Place of the first sample of each shard of the order, as if shards were read one behind the other. */
   const places: number[] = [];
