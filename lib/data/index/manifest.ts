@@ -39,7 +39,12 @@ const folder = z.object({
   sha256: hash,
 });
 
-const segment = z.object({ rows: z.int().min(1).max(SECTION_ROWS), bytes: z.int().min(1), sha256: hash });
+const segment = z.object({
+  rows: z.int().min(1).max(SECTION_ROWS),
+  bytes: z.int().min(1),
+  sha256: hash,
+  crc: z.array(z.int().min(0).max(0xffffffff)),
+});
 
 /**
  * How closely images are looked at, from little to all: `quick` reads the headers of image files but nothing of the images in tars,

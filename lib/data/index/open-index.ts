@@ -46,7 +46,7 @@ export async function openIndex(dir: string, manifest: IndexManifest): Promise<R
     const within = number % perSegment;
     const place = (await footers(segment))[within] as BatchPlace;
     const rows = Math.min(batchRows, rowsOf(segment) - within * batchRows);
-    return readBatch(join(dir, segmentName(segment)), { place, rows });
+    return readBatch(join(dir, segmentName(segment)), { place, rows, crc: segments[segment]?.crc[within] });
   });
   return {
     length: manifest.rows,

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { writeStreamAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import { type ByteFile, openByteFile } from '../../formats/file-bytes.ts';
@@ -14,6 +15,8 @@ export interface Segment {
   rows: number;
   bytes: number;
   sha256: string;
+  /** CRC-32 of each record batch: text that was changed by accident may still be JSON. */
+  crc: number[];
 }
 
 /** Name of a segment within the folder of its index. */
@@ -31,7 +34,7 @@ export async function writeSegment(
 ): Promise<Segment> {
   const arrow = await loadArrow();
   const schema = rowSchema(arrow);
-  const segment = { rows: 0, bytes: 0, sha256: '' };
+  const segment: Segment = { rows: 0, bytes: 0, sha256: '', crc: [] };
   await writeStreamAtomic(path, async (handle) => {
     const hash = createHash('sha256');
     const writer = new arrow.RecordBatchFileWriter();
@@ -52,6 +55,10 @@ export async function writeSegment(
     await written;
     segment.sha256 = hash.digest('hex');
   });
+  const { rows: written, bytes } = segment;
+  for (const place of await readBatchPlaces(path, { rows: written, bytes, batchRows })) {
+    segment.crc.push(crc32(await readPlace(path, place)));
+  }
   return segment;
 }
 
@@ -141,12 +148,21 @@ async function decodeFooter(
   }
 }
 
+function readPlace(path: string, { offset, head, body }: BatchPlace): Promise<Uint8Array> {
+  return withIndexFile(path, (file) => file.read(offset, head + body));
+}
+
 /**
  * One record batch.
+ * @param expected its rows and CRC-32 as the manifest says
  * @throws TristageError E_INDEX for damage
  */
-export async function readBatch(path: string, { place, rows }: { place: BatchPlace; rows: number }) {
-  const bytes = await withIndexFile(path, (file) => file.read(place.offset, place.head + place.body));
+export async function readBatch(
+  path: string,
+  { place, rows, crc }: { place: BatchPlace; rows: number; crc: number | undefined },
+) {
+  const bytes = await readPlace(path, place);
+  if (crc32(bytes) !== crc) throw badIndex(path, `other bytes at ${place.offset}`, 'what was written there');
   const arrow = await loadArrow();
   try {
     await checkMessage(bytes, { place, rows });
