@@ -174,11 +174,12 @@ describe('a project that installs it', () => {
     assert.ok(existsSync(join(project, 'mine', schema)), schema);
   });
 
-  test('trains ten steps on a source of its own, evaluates and asks the result, from a program', () => {
+  test('trains ten steps on a source and stage of its own, evaluates, exports and asks the result, from a program', () => {
     const { status, stdout, stderr } = run(process.execPath, ['main.js'], project);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^10 steps, loss 1\d\.\d+ -> \d+\.\d+$/m);
     assert.match(stdout, /^10 steps on record; asked: \{"caption":4\}$/m);
+    assert.match(stdout, /^merged: \d+ files; read back, logits differ by \S+$/m);
     assert.match(stdout, /^answer: /m);
     const trained = losses('runs/program');
     assert.equal(trained.length, 10);
