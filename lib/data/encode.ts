@@ -54,12 +54,17 @@ export type EncodedRow = Pick<Example, 'tokenIds' | 'labels' | 'contextLength' |
  */
 export function encodeSample(sample: Sample, options: EncodeOptions): Example {
   const images: ImageRef[] = sample.image === undefined ? [] : [sample.image];
-  const turns = sample.turns.map(({ question, answer }, place) => ({
-    prompt: promptOf(question, { images: images.length, place, spacing: options.spacing }),
+  const row = encodeTurns(promptTurns(sample, options), options, sample);
+  return { id: sample.id, task: sample.task, images, ...row };
+}
+
+/** The turns of a sample with their whole prompts, as training says them. */
+export function promptTurns({ image, turns }: Sample, { spacing }: Pick<EncodeOptions, 'spacing'> = {}): PromptTurn[] {
+  const images = image === undefined ? 0 : 1;
+  return turns.map(({ question, answer }, place) => ({
+    prompt: promptOf(question, { images, place, spacing }),
     answer,
   }));
-  const row = encodeTurns(turns, options, sample);
-  return { id: sample.id, task: sample.task, images, ...row };
 }
 
 function promptOf(

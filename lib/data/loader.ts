@@ -40,6 +40,8 @@ export interface LoaderOptions {
 }
 
 export interface Loader {
+  /** The order in which it draws. */
+  readonly stream: SampleStream;
   /**
    * The batch of a step; any order is allowed, consecutive steps are ready soonest.
    * @throws TristageError E_BAD_SAMPLES when too many samples had to be replaced
@@ -85,6 +87,7 @@ export function createLoader(options: LoaderOptions): Loader {
     return ready;
   };
   return {
+    stream,
     async batch(step) {
       const ready = start(step);
       for (const other of [...ahead.keys()]) if (other < step || other > step + prefetch) ahead.delete(other);

@@ -3,6 +3,7 @@
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
+import type { EncodeOptions } from '../data/encode.ts';
 import type { BadSample } from '../data/ledger.ts';
 import { createLoader, type Loader } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
@@ -86,19 +87,31 @@ export interface LoaderRequest {
   model: ModelConfig;
   data: OpenData;
   onBadSamples: (entries: readonly BadSample[]) => void | Promise<void>;
+  /** As `LoaderOptions.prefetch`. */
+  prefetch?: number;
+}
+
+/** How the samples of a run become tokens. */
+export function encodeOptionsOf({
+  config,
+  model,
+  data,
+}: Pick<LoaderRequest, 'config' | 'model' | 'data'>): EncodeOptions {
+  return { tokenizer: data.tokenizer, imageTokens: tokensPerImage(model), maxTokens: config.data.maxTokens };
 }
 
 /** The loader of a run: the batch of a step is a pure function of the step. */
-export function openLoader({ config, model, data, onBadSamples }: LoaderRequest): Loader {
-  const { transform, maxTokens, packing, mixture } = config.data;
+export function openLoader({ config, model, data, onBadSamples, prefetch }: LoaderRequest): Loader {
+  const { transform, packing, mixture } = config.data;
   return createLoader({
     lines: data.lines,
     seed: config.train.seed,
     unit: mixture.unit,
     ...(mixture.unit === 'sample' ? { globalBatch: config.train.globalBatch } : {}),
-    encode: { tokenizer: data.tokenizer, imageTokens: tokensPerImage(model), maxTokens },
+    encode: encodeOptionsOf({ config, model, data }),
     images: { size: model.vision.imageSize, transform },
     packing,
+    ...(prefetch === undefined ? {} : { prefetch }),
     onBadSamples,
   });
 }
