@@ -17,6 +17,28 @@ export const mixtureLineKeys = {
     .max(1_000_000)
     .optional()
     .describe('Samples of a step that draws this source; with unit: batch only, and then needed.'),
+  cap: z
+    .number()
+    .positive()
+    .max(1e6)
+    .optional()
+    .describe(
+      'How often the samples of this source may come, in passes over it; afterwards its share goes to the others at their rates. Default: no limit.',
+    ),
+  window: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(16)
+    .describe(
+      'Has an effect where samples lie in tars: so many tars are mixed with each other at a time, and read one behind the other.',
+    ),
+  badShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.01)
+    .describe('Share of the samples of this source that may be unusable before the run stops; 16 always may.'),
 };
 
 const packing = z

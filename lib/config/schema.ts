@@ -40,6 +40,9 @@ export interface SourceConfig {
   task?: string | undefined;
   rate: number;
   batch?: number | undefined;
+  cap?: number | undefined;
+  window: number;
+  badShare: number;
   [option: string]: unknown;
 }
 

@@ -61,31 +61,43 @@ export function openLedger(path: string): Ledger {
   };
 }
 
-/** How many bad samples a run bears. */
+/** How many bad samples of a source a run bears. */
 export interface BadSampleBudget {
-  /** Share of all samples drawn so far. Default 0.01. */
+  /** Share of all its samples drawn so far. Default 0.01. */
   share?: number;
   /** Always borne, so that a short run does not stop at its first one. Default 16. */
   least?: number;
 }
 
-/**
- * Stops a run with too many bad samples.
- * @throws TristageError E_BAD_SAMPLES naming the last of them
- */
-export function checkBudget(
-  { bad, seen, last }: { bad: number; seen: number; last: BadSample | undefined },
-  { share = 0.01, least = 16 }: BadSampleBudget = {},
-): void {
-  const allowed = Math.max(least, Math.floor(share * seen));
-  if (bad <= allowed || last === undefined) return;
-  throw new TristageError({
-    kind: 'data',
-    code: 'E_BAD_SAMPLES',
-    message: 'too many samples cannot be used',
-    where: `${last.source}: ${last.where}`,
-    found: `${bad} of ${seen}; the last: ${last.code}, ${last.cause}`,
-    expected: `at most ${allowed}`,
-    fix: 'look at the ledger of the run, repair or fetch the files again',
-  });
+/** Counts the samples of one source. */
+export interface Budget {
+  /**
+   * Counts a place of the order.
+   * @param bad what could not be used there, one for each attempt
+   * @throws TristageError E_BAD_SAMPLES naming the last of them, when too many were bad
+   */
+  seen(bad: readonly BadSample[]): void;
+}
+
+/** Starts counting. */
+export function createBudget({ share = 0.01, least = 16 }: BadSampleBudget = {}): Budget {
+  const total = { bad: 0, seen: 0 };
+  return {
+    seen(bad) {
+      total.seen += 1;
+      total.bad += bad.length;
+      const last = bad.at(-1);
+      const allowed = Math.max(least, Math.floor(share * total.seen));
+      if (last === undefined || total.bad <= allowed) return;
+      throw new TristageError({
+        kind: 'data',
+        code: 'E_BAD_SAMPLES',
+        message: `too many samples of ${last.source} cannot be used`,
+        where: `${last.source}: ${last.where}`,
+        found: `${total.bad} of ${total.seen}; the last: ${last.code}, ${last.cause}`,
+        expected: `at most ${allowed}`,
+        fix: 'look at the ledger of the run (tristage inspect --ledger), repair or fetch the files again, or raise badShare',
+      });
+    },
+  };
 }

@@ -4,11 +4,11 @@ import { TristageError } from '../core/errors.ts';
 import { type CollateOptions, collate } from './collate.ts';
 import { type EncodeOptions, encodeSample } from './encode.ts';
 import { createImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
-import { type BadSample, type BadSampleBudget, causeOf, checkBudget } from './ledger.ts';
+import { type BadSample, type BadSampleBudget, causeOf, createBudget } from './ledger.ts';
 import { collatePacked, type LoadedBatch, type PackingOptions } from './loaded-batch.ts';
 import { badSample, checkSample, type Example, type ImageRef, type Sample } from './sample.ts';
 import type { OpenSource } from './source.ts';
-import { createStream, type SampleRef, type SampleStream } from './stream.ts';
+import { createStream, type Reader, type SampleRef, type SampleStream, shareOf } from './stream.ts';
 
 /** A source in the mixture. */
 export interface LoaderLine {
@@ -16,6 +16,12 @@ export interface LoaderLine {
   rate: number;
   /** With unit `batch` only. */
   batch?: number | undefined;
+  /** As `StreamLine`. */
+  cap?: number | undefined;
+  /** As `StreamLine`, for sources that lie in shards. */
+  window?: number | undefined;
+  /** Share of its samples that may be bad; default 0.01. */
+  badShare?: number | undefined;
 }
 
 export interface LoaderOptions {
@@ -36,7 +42,10 @@ export interface LoaderOptions {
   prefetch?: number;
   /** Gets the replaced samples of each step before its batch is given out; awaited. */
   onBadSamples?: (entries: readonly BadSample[]) => void | Promise<void>;
+  /** Of each line, where it has no `badShare`. */
   budget?: BadSampleBudget;
+  /** Where several processes share a step, the one that this is; its batches are its part of them. Default: there is one. */
+  reader?: Reader;
 }
 
 export interface Loader {
@@ -63,8 +72,9 @@ interface Row {
 
 interface Ready {
   batch: LoadedBatch;
-  bad: BadSample[];
-  refs: SampleRef[];
+  refs: readonly SampleRef[];
+  /** For each of them what could not be used in its place. */
+  bad: readonly (readonly BadSample[])[];
 }
 
 /**
@@ -76,7 +86,9 @@ export function createLoader(options: LoaderOptions): Loader {
   const stream = streamOf(options);
   const workers = createImageWorkers(options.images);
   const ahead = new Map<number, Promise<Ready>>();
-  const totals = { bad: 0, seen: 0 };
+  const budgets = options.lines.map(({ badShare }) =>
+    createBudget({ ...options.budget, ...(badShare === undefined ? {} : { share: badShare }) }),
+  );
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
     if (known !== undefined) return known;
@@ -94,10 +106,8 @@ export function createLoader(options: LoaderOptions): Loader {
       for (let next = step + 1; next <= step + prefetch; next++) void start(next);
       const { batch, bad, refs } = await ready;
       ahead.delete(step);
-      totals.seen += refs.length;
-      totals.bad += bad.length;
-      if (bad.length > 0) await options.onBadSamples?.(bad);
-      checkBudget({ ...totals, last: bad.at(-1) }, options.budget);
+      if (bad.some(({ length }) => length > 0)) await options.onBadSamples?.(bad.flat());
+      for (const [place, { line }] of refs.entries()) budgets[line]?.seen(bad[place] ?? []);
       return batch;
     },
     async close() {
@@ -109,12 +119,15 @@ export function createLoader(options: LoaderOptions): Loader {
 
 function streamOf({ lines, seed, unit = 'sample', globalBatch, packing }: LoaderOptions): SampleStream {
   return createStream({
-    lines: lines.map(({ source, rate, batch }) => ({
+    lines: lines.map(({ source, rate, batch, cap, window }) => ({
       length: source.length,
       fingerprint: source.fingerprint,
       ...(source.inOrder === true ? { inOrder: true } : {}),
+      ...(source.shards === undefined ? {} : { shards: source.shards }),
+      ...(window === undefined ? {} : { window }),
       rate,
       ...(batch === undefined ? {} : { batch }),
+      ...(cap === undefined ? {} : { cap }),
       ...(packing === undefined ? {} : { group: source.samplesPerImage ?? 1 }),
     })),
     seed,
@@ -130,10 +143,15 @@ interface Work {
 }
 
 async function prepare(step: number, work: Work): Promise<Ready> {
-  const refs = work.stream.step(step);
+  const { reader = { reader: 0, readers: 1 } } = work.options;
+  const all = work.stream.step(step);
+  const { first, refs } = shareOf(all, reader);
+  if (refs.length === 0) throw new RangeError(`a step of ${all.length} samples for ${reader.readers} readers`);
   const load = once(work.load);
-  const rows = await Promise.all(refs.map((ref, slot) => fillPlace(ref, { ...work, load, step, slot })));
-  return { batch: batchOf(rows, work.options), bad: rows.flatMap((row) => row.bad), refs };
+  const rows = await Promise.all(
+    refs.map((ref, place) => fillPlace(ref, { ...work, load, step, slot: first + place })),
+  );
+  return { batch: batchOf(rows, work.options), refs, bad: rows.map((row) => row.bad) };
 }
 
 /** Loads each image object once, however many samples show it. */

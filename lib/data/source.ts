@@ -36,6 +36,11 @@ export interface OpenSource {
    * different as any two. Absent: the order is permuted anew in each epoch.
    */
   readonly inOrder?: boolean;
+  /**
+   * First sample of each shard, ascending from 0, where samples lie in shards that had best be read one behind the other, such as
+   * tars. Absent: any sample is as near as any other.
+   */
+  readonly shards?: readonly number[];
   /** Facts for people: how many rows were left out and why. */
   readonly notes: readonly string[];
   /** What was left out, by reason; a run enters it into its ledger. */

@@ -12,15 +12,15 @@ import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import type { Registry } from './config.ts';
 import { dataFaults } from './data-faults.ts';
-import { openSourceLine } from './open-source.ts';
+import { type Drawing, openSourceLine, partLine } from './open-source.ts';
+
+/** Raised when the same run would draw other samples: a run that began with another order cannot go on. */
+const ORDER = 2;
 
 /** A line of the mixture with its source open. */
-export interface OpenLine {
+export interface OpenLine extends Drawing {
   source: OpenSource;
   task: string;
-  rate: number;
-  /** Samples of a step that draws this line, where the mixture is drawn batch by batch. */
-  batch?: number | undefined;
 }
 
 export interface OpenData {
@@ -45,13 +45,13 @@ export async function openData(config: RunConfig, registry: Registry, kept?: rea
   if (!pruned) checkVocabulary(config, whole);
   const lines: OpenLine[] = [];
   const faults = dataFaults();
-  for (const { rate, batch, ...line } of config.data.mixture.sources) {
+  for (const { drawing, line } of config.data.mixture.sources.map(partLine)) {
     const source = await faults.attempt(() => openSourceLine(line, { registry, cache: config.data.cache }));
-    if (source !== undefined) lines.push({ source, rate, batch, task: line.task ?? '' });
+    if (source !== undefined) lines.push({ source, ...drawing, task: line.task ?? '' });
   }
   faults.raise();
   const fingerprint = sha256(
-    JSON.stringify(lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])),
+    JSON.stringify([ORDER, lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])]),
   );
   if (!pruned) return { config, tokenizer: whole, lines, fingerprint };
   const sources = lines.map(({ source }) => source);

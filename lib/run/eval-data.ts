@@ -11,7 +11,7 @@ import { summarise } from '../eval/metrics/summary.ts';
 import { collectQuestions, type Questions, withSharedImages } from '../eval/questions.ts';
 import { unanswered } from '../eval/runner.ts';
 import { type Registry, sourceOf } from './config.ts';
-import { openSourceLine } from './open-source.ts';
+import { openSourceLine, partLine } from './open-source.ts';
 
 /** How questions are chosen and answered. */
 export type EvalSettings = NonNullable<RunConfig['eval']>;
@@ -89,7 +89,7 @@ function settingsOf(request: OpenEvaluationRequest, notes: string[]): EvalSettin
 }
 
 function withoutRates({ data }: RunConfig) {
-  return data.mixture.sources.map(({ rate: _, batch: __, ...line }) => line);
+  return data.mixture.sources.map((source) => partLine(source).line);
 }
 
 function hasSplit({ source }: EvalSourceConfig, { registry }: OpenEvaluationRequest, notes: string[]): boolean {

@@ -4,10 +4,12 @@ import type { RunConfig } from '../config/schema.ts';
 import { sha256 } from '../core/hash.ts';
 
 /** Keys of a line of the mixture that say where files lie, not what they hold; the data has a fingerprint of its own. */
-const PLACES = new Set(['root', 'annotations', 'images']);
+const PLACES = ['root', 'annotations', 'images'];
+/** Keys that decide neither what is drawn nor what it holds. */
+const FREE = new Set([...PLACES, 'badShare']);
 
 /**
- * A hash over model, data, stage and train settings. Engine, places of files, checkpoints, evaluation, the budget of skipped steps and the number of steps may change between
+ * A hash over model, data, stage and train settings. Engine, places of files, checkpoints, evaluation, the budgets of bad samples and skipped steps and the number of steps may change between
  * two parts of a run: they do not make it another run.
  */
 export function identityOf(config: RunConfig): string {
@@ -15,7 +17,7 @@ export function identityOf(config: RunConfig): string {
   const { weights: _, preset: __, ...sizes } = model;
   const { steps: ___, checkpoint: ____, eval: _____, onNonFinite: ______, ...settings } = train;
   const sources = data.mixture.sources.map((line) =>
-    Object.fromEntries(Object.entries(line).filter(([key]) => !PLACES.has(key))),
+    Object.fromEntries(Object.entries(line).filter(([key]) => !FREE.has(key))),
   );
   return sha256(canonical({ stage, sizes, settings, data: { ...data, mixture: sources } }));
 }

@@ -1,6 +1,7 @@
 /** Opens the sources that run files name: through their index where they have rows, which is made where it is missing. */
 
 import { join } from 'node:path';
+import type { SourceConfig } from '../config/schema.ts';
 import { createLogger } from '../core/log.ts';
 import { cacheDir } from '../core/paths.ts';
 import { openIndexed } from '../data/index/ensure.ts';
@@ -17,6 +18,17 @@ export interface SourceLine {
   index?: string | undefined;
   task?: string | undefined;
   [option: string]: unknown;
+}
+
+/** How a line of a mixture is drawn. */
+export type Drawing = Pick<SourceConfig, 'rate' | 'batch' | 'cap' | 'window' | 'badShare'>;
+
+/** Parts a line of a mixture: how it is drawn, and which samples it has. */
+export function partLine({ rate, batch, cap, window, badShare, ...line }: SourceConfig): {
+  drawing: Drawing;
+  line: SourceLine;
+} {
+  return { drawing: { rate, batch, cap, window, badShare }, line };
 }
 
 export interface OpenSourceContext {

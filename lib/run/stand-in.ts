@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod';
+import { mixtureLineKeys } from '../config/schema-data.ts';
 import { type ConfigNode, nodeAt, toPlain } from '../config/tree.ts';
 import { TristageError } from '../core/errors.ts';
 import type { Source, SourceKind } from '../data/source.ts';
@@ -13,7 +14,7 @@ import type { Registry } from './config.ts';
 
 const GROUPS: readonly TrainableGroup[] = ['vision', 'projector', 'lora', 'llm'];
 /** Keys of a line that belong to every source. */
-const SHARED = new Set(['source', 'root', 'task', 'rate', 'batch', 'samples']);
+const SHARED = new Set(['source', 'root', 'task', 'samples', ...Object.keys(mixtureLineKeys)]);
 
 /** The registry with a stand-in for each name of a checked run that it lacks. */
 export function withStandIns(registry: Registry, tree: ConfigNode): Registry {

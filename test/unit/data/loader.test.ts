@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { TristageError } from '../../../lib/core/errors.ts';
-import { type BadSample, checkBudget, openLedger } from '../../../lib/data/ledger.ts';
+import { type BadSample, createBudget, openLedger } from '../../../lib/data/ledger.ts';
 import { createLoader, type LoaderOptions } from '../../../lib/data/loader.ts';
 import { badSample, checkSample, type Sample } from '../../../lib/data/sample.ts';
 import { defineSource, type OpenSource } from '../../../lib/data/source.ts';
@@ -184,10 +184,57 @@ test('the budget bears a few, and a share of many', () => {
     cause: 'y',
     replacedBy: 2,
   };
-  checkBudget({ bad: 16, seen: 20, last });
-  checkBudget({ bad: 100, seen: 10000, last });
-  assert.throws(() => checkBudget({ bad: 17, seen: 20, last }), { code: 'E_BAD_SAMPLES' });
-  assert.throws(() => checkBudget({ bad: 101, seen: 10000, last }), { code: 'E_BAD_SAMPLES' });
+  const few = createBudget();
+  for (let place = 0; place < 16; place++) few.seen([last]);
+  assert.throws(() => few.seen([last]), { code: 'E_BAD_SAMPLES', found: /^17 of 17/ });
+  const many = createBudget();
+  for (let place = 0; place < 9900; place++) many.seen([]);
+  for (let place = 0; place < 99; place++) many.seen([last]);
+  many.seen([last]);
+  assert.throws(() => many.seen([last, last]), { code: 'E_BAD_SAMPLES' });
+});
+
+test('each source has a budget of its own, which its line of the mixture sets', async () => {
+  const bad = (name: string, badShare?: number) => ({
+    source: textSource(name, 40, (index) => index % 4 === 0),
+    rate: 1,
+    ...(badShare === undefined ? {} : { badShare }),
+  });
+  const steps = async (lines: LoaderOptions['lines']) => {
+    const loader = createLoader(options({ lines, budget: { least: 1, share: 0 } }));
+    for (let step = 0; step < 10; step++) await loader.batch(step);
+    await loader.close();
+  };
+  await steps([bad('a', 0.9), bad('b', 0.9)]);
+  await assert.rejects(steps([bad('a', 0.9), bad('b')]), { code: 'E_BAD_SAMPLES', where: /^b: / });
+});
+
+test('readers that share a step make its samples between them, and report bad ones by their place in the step', async () => {
+  const lines = [{ source: textSource('a', 20, (index) => index % 4 === 0), rate: 1 }];
+  const read = async (reader?: LoaderOptions['reader']) => {
+    const bad: BadSample[] = [];
+    const loader = createLoader(
+      options({
+        lines,
+        budget: { share: 1 },
+        onBadSamples: (entries) => void bad.push(...entries),
+        ...(reader === undefined ? {} : { reader }),
+      }),
+    );
+    const ids = [];
+    for (let step = 0; step < 3; step++) ids.push((await loader.batch(step)).examples.map(({ id }) => id));
+    await loader.close();
+    return { ids, bad };
+  };
+  const whole = await read();
+  const shares = await Promise.all([0, 1, 2].map((reader) => read({ reader, readers: 3 })));
+  assert.deepEqual(
+    [0, 1, 2].map((step) => shares.flatMap(({ ids }) => ids[step] ?? [])),
+    whole.ids,
+  );
+  const order = (list: BadSample[]) => list.toSorted((a, b) => a.step - b.step || a.slot - b.slot);
+  assert.deepEqual(order(shares.flatMap(({ bad }) => bad)), order(whole.bad));
+  await assert.rejects(read({ reader: 0, readers: 9 }), RangeError);
 });
 
 test('the ledger holds one line for each entry, in order, and is only appended to', async () => {

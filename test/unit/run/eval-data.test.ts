@@ -32,9 +32,10 @@ const notes = defineSource({
 const registry = { sources: [emojiScenes, notes], stages: [] };
 
 function open(lines: readonly EvalSourceConfig[] | undefined, options: { samples?: number; split?: string } = {}) {
+  const drawing = { window: 16, badShare: 0.01 };
   const mixture: SourceConfig[] = [
-    { source: 'emoji-scenes', root: '.', task: 'caption', rate: 2, imageSize: 28 },
-    { source: 'notes', root: '.', task: 'text', rate: 1 },
+    { source: 'emoji-scenes', root: '.', task: 'caption', rate: 2, ...drawing, imageSize: 28 },
+    { source: 'notes', root: '.', task: 'text', rate: 1, ...drawing },
   ];
   const config = {
     data: { mixture: { sources: mixture }, transform: 'pillow-bicubic' },
