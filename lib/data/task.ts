@@ -110,6 +110,25 @@ export function drawInstruction(task: IdentifiedTask, content: string, pick: Pic
 }
 
 /**
+ * What a training instruction asks about: its content without identifier and wording, nothing where the wording takes none, all of it
+ * where it is worded otherwise.
+ */
+export function contentOfInstruction(question: string): string {
+  const [, name = '', text = question] = /^\[(\w+)\] (.*)$/s.exec(question) ?? [];
+  const task = Object.keys(TEMPLATES).find((own): own is IdentifiedTask => own === name);
+  if (task === undefined) return question;
+  const wordings = [...TEMPLATES[task]].sort((a, b) => b.length - a.length);
+  for (const wording of wordings) {
+    const [before = '', after] = wording.split(SLOT);
+    if (text === wording && after === undefined) return '';
+    if (after === undefined) continue;
+    const fits = text.length > before.length + after.length && text.startsWith(before) && text.endsWith(after);
+    if (fits) return text.slice(before.length, text.length - after.length);
+  }
+  return text;
+}
+
+/**
  * The instruction that evaluation and prediction use.
  * @param content as for `drawInstruction`
  */
