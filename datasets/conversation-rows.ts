@@ -1,6 +1,5 @@
 /** Conversations about photos of COCO, as LLaVA's files hold them: `[{id, image, conversations: [{from, value}, ...]}, ...]`. */
 
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { RowScan, SourceRow } from '../lib/data/row-source.ts';
 import type { Turn } from '../lib/data/sample.ts';
@@ -19,7 +18,7 @@ export const conversationOptions = {
     .optional()
     .meta({ path: true })
     .describe('File of conversations. Default: the known names under root/annotations or root.'),
-  ...imageOptions(`${USUAL_COCO_FOLDERS}; then those of coco and flickr30k below root`),
+  ...imageOptions(`${USUAL_COCO_FOLDERS}; those of flickr30k`),
   exclude: excludeOption,
 };
 
@@ -61,16 +60,15 @@ export async function* conversationRows(
   photos.check();
 }
 
-const FLICKR_FOLDERS = ['flickr30k/flickr30k-images', '../flickr30k/flickr30k-images', 'flickr30k/images'];
+const FLICKR_FOLDERS = ['.', 'flickr30k', '../flickr30k'].flatMap((folder) => [
+  `${folder}/flickr30k-images`,
+  `${folder}/images`,
+]);
 
 /** The named folders, or all in which photos of conversations usually lie: the original's are of COCO, built ones of Flickr30k too. */
 async function photoFolders(root: string, images: readonly string[] | undefined): Promise<ImageFolders> {
   if (images !== undefined) return openImageFolders(root, images);
-  const places = [
-    await openCocoFolders(root),
-    await openCocoFolders(join(root, 'coco')),
-    await openImageFolders(root, FLICKR_FOLDERS),
-  ];
+  const places = [await openCocoFolders(root), await openImageFolders(root, FLICKR_FOLDERS)];
   return {
     folders: places.flatMap(({ folders }) => folders),
     find: (names) => places.map((place) => place.find(names)).find((path) => path !== undefined),

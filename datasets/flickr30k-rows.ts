@@ -27,15 +27,24 @@ export interface FlickrRequest {
   photos: Photos;
 }
 
+/** The publisher's folders. */
+export interface EntityFiles {
+  folder: string;
+  /** Of the photos, in order. */
+  ids: readonly string[];
+  /** Sentences that the publisher lists as speaking of something else: `ID NUMBER`, counted from 1. */
+  unrelated: ReadonlySet<string>;
+}
+
 /** Rows of the publisher's folders, in the order of the ids and of the sentences. */
 export async function* entityRows(
-  { folder, ids }: { folder: string; ids: readonly string[] },
+  { folder, ids, unrelated }: EntityFiles,
   request: FlickrRequest,
   scan: RowScan,
 ): AsyncIterable<SourceRow<FlickrRecord>> {
   for (const id of ids) {
     scan.signal?.throwIfAborted();
-    const photo = await photoOf(folder, id, scan);
+    const photo = await photoOf(folder, id, { unrelated, scan });
     if (photo === undefined) continue;
     const image = request.photos.take({ names: [`${id}.jpg`], where: id });
     if (image === undefined) continue;
@@ -47,10 +56,20 @@ export async function* entityRows(
 interface Photo {
   id: string;
   annotation: Annotation;
-  lines: readonly string[];
+  lines: readonly Line[];
 }
 
-async function photoOf(folder: string, id: string, scan: RowScan): Promise<Photo | undefined> {
+interface Line {
+  line: string;
+  /** From 1. */
+  number: number;
+}
+
+async function photoOf(
+  folder: string,
+  id: string,
+  { unrelated, scan }: { unrelated: ReadonlySet<string>; scan: RowScan },
+): Promise<Photo | undefined> {
   const sentences = await textOf(join(folder, 'Sentences', `${id}.txt`));
   const xml = await textOf(join(folder, 'Annotations', `${id}.xml`));
   const annotation = xml === undefined ? undefined : parseAnnotation(xml);
@@ -58,7 +77,13 @@ async function photoOf(folder: string, id: string, scan: RowScan): Promise<Photo
   if (annotation === undefined) scan.reject('damaged annotation', `Annotations/${id}.xml`);
   if (sentences === undefined || annotation === undefined) return undefined;
   if (annotation.degenerate > 0) scan.reject('box without area', `Annotations/${id}.xml: ${annotation.degenerate}`);
-  return { id, annotation, lines: sentences.split(/\r?\n/).filter((line) => line.trim() !== '') };
+  const lines = sentences.split(/\r?\n/).map((line, place) => ({ line, number: place + 1 }));
+  const related = lines.filter(({ line, number }) => {
+    const known = unrelated.has(`${id} ${number}`);
+    if (known) scan.reject('unrelated sentence', `Sentences/${id}.txt, line ${number}`);
+    return !known && line.trim() !== '';
+  });
+  return { id, annotation, lines: related };
 }
 
 async function textOf(path: string): Promise<string | undefined> {
@@ -70,13 +95,13 @@ function* sentenceRows(
   { task, minPhrases }: FlickrRequest,
   scan: RowScan,
 ): Iterable<SourceRow<FlickrRecord>> {
-  for (const [place, line] of lines.entries()) {
-    const segments = segmentsOf(line, { id, place }, scan);
+  for (const { line, number } of lines) {
+    const segments = segmentsOf({ line, number }, { id, scan });
     if (segments === undefined) continue;
     const sentence = segments.map((segment) => partOf(segment, annotation));
     const grounded = sentence.filter((part) => part.length === 2).length;
-    if (grounded >= minPhrases) yield { id: `${id}-${place}`, record: { sentence, list: task === 'detection' } };
-    else scan.reject('too few grounded phrases', `Sentences/${id}.txt, line ${place + 1}: ${grounded}`);
+    if (grounded >= minPhrases) yield { id: `${id}-${number}`, record: { sentence, list: task === 'detection' } };
+    else scan.reject('too few grounded phrases', `Sentences/${id}.txt, line ${number}: ${grounded}`);
   }
 }
 
@@ -87,8 +112,8 @@ function* phraseRows(
   scan: RowScan,
 ): Iterable<SourceRow<FlickrRecord>> {
   const chains = new Map<string, Set<string>>();
-  for (const [place, line] of lines.entries()) {
-    for (const { text, chain } of segmentsOf(line, { id, place }, scan) ?? []) {
+  for (const line of lines) {
+    for (const { text, chain } of segmentsOf(line, { id, scan }) ?? []) {
       if (chain === undefined || !annotation.boxes.has(chain)) continue;
       const phrase = text.toLowerCase();
       chains.set(phrase, (chains.get(phrase) ?? new Set()).add(chain));
@@ -100,9 +125,9 @@ function* phraseRows(
   }
 }
 
-function segmentsOf(line: string, { id, place }: { id: string; place: number }, scan: RowScan): Segment[] | undefined {
+function segmentsOf({ line, number }: Line, { id, scan }: { id: string; scan: RowScan }): Segment[] | undefined {
   const segments = parseSentence(line);
-  if (segments === undefined) scan.reject('damaged sentence', `Sentences/${id}.txt, line ${place + 1}`);
+  if (segments === undefined) scan.reject('damaged sentence', `Sentences/${id}.txt, line ${number}`);
   return segments;
 }
 

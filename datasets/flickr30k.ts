@@ -12,7 +12,7 @@ import { defineRowSource, type RowSample } from '../lib/data/row-source.ts';
 import { emptySource, type SourceRoot } from '../lib/data/source.ts';
 import { drawInstruction, type Pick } from '../lib/data/task.ts';
 import { joinTokens } from './flickr30k-entities.ts';
-import { entityRows, type FlickrRecord, finishedRows, type Part } from './flickr30k-rows.ts';
+import { type EntityFiles, entityRows, type FlickrRecord, finishedRows, type Part } from './flickr30k-rows.ts';
 import { imageOptions, openImageFolders, photosOf } from './image-folders.ts';
 
 const NAME = 'flickr30k';
@@ -82,7 +82,7 @@ export const flickr30k = defineRowSource({
     sampleOf(record, { rounding, pick }),
 });
 
-type FlickrFiles = { inputs: string[] } & ({ path: string } | { folder: string; ids: string[] });
+type FlickrFiles = { inputs: string[] } & ({ path: string } | EntityFiles);
 
 async function filesOf({ root, annotations, split, task, from }: Chosen): Promise<FlickrFiles> {
   if (annotations?.endsWith('.json')) return { path: annotations, inputs: [annotations] };
@@ -104,7 +104,17 @@ async function entityFiles(folder: string, split: Chosen['split']): Promise<Flic
   const list = join(folder, `${split}.txt`);
   const ids = split === 'all' ? await sentenceIds(join(folder, 'Sentences')) : await listedIds(list);
   const pairs = ids.flatMap((id) => [join(folder, 'Sentences', `${id}.txt`), join(folder, 'Annotations', `${id}.xml`)]);
-  return { folder, ids, inputs: split === 'all' ? pairs : [list, ...pairs] };
+  const lists = split === 'all' ? [] : [list];
+  const path = join(folder, 'UNRELATED_CAPTIONS');
+  const listed = await readFile(path, 'utf8').catch(() => undefined);
+  if (listed !== undefined) lists.push(path);
+  return { folder, ids, unrelated: unrelatedOf(listed ?? ''), inputs: [...lists, ...pairs] };
+}
+
+/** Lines `ID NUMBER`, sentences counted from 1. */
+function unrelatedOf(text: string): ReadonlySet<string> {
+  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+  return new Set(lines.map((line) => line.trim().split(/\s+/).join(' ')));
 }
 
 async function sentenceIds(folder: string): Promise<string[]> {

@@ -1,5 +1,5 @@
 /**
- * GRIT (Peng et al. 2023, "Kosmos-2"; a subset of COYO-700M, annotations MIT, each image under its own licence): web captions whose
+ * GRIT (Peng et al. 2023, "Kosmos-2"; from COYO-700M and LAION-2B; annotations Ms-PL, each image under its own licence): web captions whose
  * noun phrases a detector has grounded. Tars as img2dataset writes them, with the columns `noun_chunks` and `ref_exps` kept or joined
  * with the published parquet or JSON lines; resized with `keep_ratio` or not at all: padding would move the boxes.
  */

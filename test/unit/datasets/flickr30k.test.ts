@@ -94,6 +94,16 @@ describe('flickr30k', () => {
     assert.match(source.notes.join('\n'), /too few grounded phrases/);
   });
 
+  test('sentences that the publisher lists as unrelated to their photo are left out', async () => {
+    const root = await raw();
+    const before = await flickr30k.open({ root });
+    await writeContent(join(root, 'UNRELATED_CAPTIONS'), '# format: <imageID> <sentence number>\n1000092795 1\n');
+    const source = await flickr30k.open({ root });
+    assert.equal(source.length, before.length - 1);
+    assert.match(source.notes.join('\n'), /unrelated sentence: Sentences\/1000092795.txt, line 1/);
+    assert.equal((await source.get(0, first)).id, '10002456-1');
+  });
+
   test('splits are the lists of the publisher, and all needs none', async () => {
     const root = await raw();
     assert.equal((await flickr30k.open({ root, split: 'val' })).length, 1);
