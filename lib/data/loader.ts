@@ -211,7 +211,8 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
 async function rowOf(ref: SampleRef, source: OpenSource, { options, stream, load }: Work): Promise<Omit<Row, 'bad'>> {
   const sample = await source.get(ref.index, stream.pick(ref));
   checkSample(sample);
-  const example = { ...encodeSample(sample, options.encode), line: ref.line };
+  const { line, ...drawn } = ref;
+  const example = { ...encodeSample(sample, options.encode), line, drawn };
   if (options.packing !== undefined) checkLength(sample, example, options.packing);
   return { example, pixels: await Promise.all(example.images.map(load)) };
 }

@@ -86,6 +86,8 @@ export interface Example {
   readonly attention?: Uint8Array;
   /** Line of the mixture that it was drawn from; a loader sets it. */
   readonly line?: number;
+  /** Its index in the source, how many samples the line gave before, and in which epoch; a loader sets it. */
+  readonly drawn?: { readonly index: number; readonly position: number; readonly epoch: number };
 }
 
 /** Examples of one device pass, on the host. B rows of T tokens, N images of S x S pixels. */

@@ -64,7 +64,7 @@ export async function dryRunAll({ files, set, registry, logger }: DryRunRequest)
 async function dryRun(run: ResolvedRun, logger: Logger): Promise<DryRun> {
   const { registry } = run;
   if (stageOf(run.config, registry).objective === 'patches') return dryVision(run);
-  const data = await openData(run.config, registry, await piecesOf(run));
+  const data = await openData(run.config, registry, await parentPieces(run));
   for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
   const { config } = data;
   const plan = planOf(config, data, registry);
@@ -87,7 +87,7 @@ async function dryVision(run: ResolvedRun): Promise<DryRun> {
 }
 
 /** Pieces of the run that this one starts from, where that has been trained. */
-async function piecesOf({ config, registry }: ResolvedRun): Promise<readonly number[] | undefined> {
+export async function parentPieces({ config, registry }: ResolvedRun): Promise<readonly number[] | undefined> {
   if (config.init === undefined || !existsSync(config.init.from)) return undefined;
   const parent = await openParent(config.init.from, { registry });
   checkParent(config, parent);
