@@ -87,7 +87,15 @@ function firstLight(sampleDir: () => Promise<string>, thorough: boolean): void {
     assert.equal(trained.length, STEPS);
     const end = trained.slice(-3).reduce((sum, loss) => sum + loss / 3, 0);
     assert.ok(end < 0.95 * trained[0]!, String(trained));
-    const names = ['checkpoints', 'config.resolved.yaml', 'events.jsonl', 'run.json', 'summary.json', 'tensorboard'];
+    const names = [
+      'checkpoints',
+      'config.resolved.yaml',
+      'events.jsonl',
+      'report.html',
+      'run.json',
+      'summary.json',
+      'tensorboard',
+    ];
     assert.deepEqual(readdirSync(whole).sort(), names);
     assert.deepEqual(readdirSync(join(whole, 'checkpoints')).sort(), ['step-4', 'step-8']);
     const [first] = steps(whole);
