@@ -103,12 +103,16 @@ async function filesOf({ root, annotations, split, task, from }: Chosen): Promis
 async function entityFiles(folder: string, split: Chosen['split']): Promise<FlickrFiles> {
   const list = join(folder, `${split}.txt`);
   const ids = split === 'all' ? await sentenceIds(join(folder, 'Sentences')) : await listedIds(list);
-  const pairs = ids.flatMap((id) => [join(folder, 'Sentences', `${id}.txt`), join(folder, 'Annotations', `${id}.xml`)]);
   const lists = split === 'all' ? [] : [list];
   const path = join(folder, 'UNRELATED_CAPTIONS');
   const listed = await readFile(path, 'utf8').catch(() => undefined);
   if (listed !== undefined) lists.push(path);
-  return { folder, ids, unrelated: unrelatedOf(listed ?? ''), inputs: [...lists, ...pairs] };
+  return {
+    folder,
+    ids,
+    unrelated: unrelatedOf(listed ?? ''),
+    inputs: [...lists, join(folder, 'Sentences'), join(folder, 'Annotations')],
+  };
 }
 
 /** Lines `ID NUMBER`, sentences counted from 1. */

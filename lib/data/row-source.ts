@@ -37,7 +37,7 @@ export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
   sizes?: boolean;
   /**
    * The annotation files (absolute paths) that decide the rows; their contents are part of the fingerprint. Tars with images belong
-   * here where rows are read from them.
+   * here where rows are read from them. A folder stands for the names and sizes of its files.
    * @throws TristageError of kind `data`, such as `emptySource`, where they are missing
    */
   inputs(options: SourceRoot & z.output<Options>): Promise<readonly string[]>;

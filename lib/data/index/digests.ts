@@ -1,7 +1,7 @@
 /** Digests of what an index was made from, by content: neither times nor places count. */
 
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { sampledDigest, sha256, sha256File } from '../../core/hash.ts';
@@ -11,13 +11,15 @@ import { type FolderDigest, type InputDigest, MANIFEST } from './manifest.ts';
 const TAR = /\.(tar|tar\.gz|tgz)$/i;
 const IMAGE = /\.(jpe?g|png|gif|webp|tiff?|avif|bmp)$/i;
 /**
- * Digests an input file: whole, but of a tar its size, its ends and a few samples, since the images in it may be terabytes.
+ * Digests an input file: whole, but of a tar its size, its ends and a few samples, since the images in it may be terabytes; of a
+ * folder the names and sizes of its files, since there may be tens of thousands.
  * @throws TristageError E_FILE_READ
  */
 export async function digestInput(path: string, root: string): Promise<InputDigest> {
   const name = belowRoot(path, root);
   try {
     if (TAR.test(path)) return { path: name, ...(await sampledDigest(path)), sampled: true };
+    if ((await stat(path)).isDirectory()) return { path: name, ...(await listedDigest(path)), sampled: true };
     const { hash, bytes } = await sha256File(path);
     return { path: name, bytes, sha256: hash };
   } catch (error) {
@@ -32,6 +34,18 @@ export async function digestInput(path: string, root: string): Promise<InputDige
       cause: error,
     });
   }
+}
+
+async function listedDigest(folder: string): Promise<{ bytes: number; sha256: string }> {
+  const names = (await readdir(folder)).sort();
+  let bytes = 0;
+  const lines: string[] = [];
+  for (const name of names) {
+    const { size } = await stat(join(folder, name));
+    bytes += size;
+    lines.push(`${name}\t${size}`);
+  }
+  return { bytes, sha256: sha256(lines.join('\n')) };
 }
 
 /**
