@@ -17,6 +17,8 @@ export interface RowStore {
   readonly hash: string;
   /** What is not among the rows. */
   readonly rejections: readonly Rejection[];
+  /** As `OpenSource.shards`. */
+  readonly shards?: readonly number[] | undefined;
   /** @throws RangeError outside, TristageError of kind `data` when the row cannot be read */
   row(index: number): Promise<SourceRow<unknown>>;
 }
@@ -35,6 +37,7 @@ export function openRows(plan: RowPlan, store: RowStore): OpenSource {
     notes: rejectionNotes(store.rejections),
     leftOut: store.rejections,
     ...(plan.samplesPerImage > 1 ? { samplesPerImage: plan.samplesPerImage } : {}),
+    ...(store.shards === undefined ? {} : { shards: store.shards }),
     ...(texts === undefined ? {} : { texts: () => texts() }),
     get: async (index, pick) => {
       const row = await store.row(index);
@@ -133,6 +136,9 @@ function placeOf(image: RowImage, root: string): unknown[] {
 
 /** A path relative to the root; a place elsewhere counts by its last part. */
 export function belowRoot(path: string, root: string): string {
-  const own = (isAbsolute(path) ? relative(root, path) : path).split(sep).join('/');
+  if (!isAbsolute(path)) return sep === '/' ? path : path.split(sep).join('/');
+  // The common case, once for every row.
+  if (path.startsWith(`${root}/`) && sep === '/' && !path.includes('..')) return path.slice(root.length + 1);
+  const own = relative(root, path).split(sep).join('/');
   return own.startsWith('../') || isAbsolute(own) ? own.slice(own.lastIndexOf('/') + 1) : own;
 }

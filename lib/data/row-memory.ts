@@ -3,6 +3,7 @@
 import { createRowHash, openRows } from './open-rows.ts';
 import { createRejections, rejectionNotes } from './rejections.ts';
 import type { RowPlan, SourceRow } from './rows.ts';
+import { shardStarts, watchShards } from './shard-starts.ts';
 import { emptySource, type OpenSource } from './source.ts';
 
 /**
@@ -13,9 +14,11 @@ export async function openInMemory(plan: RowPlan): Promise<OpenSource> {
   await plan.inputs();
   const rejections = createRejections();
   const hash = createRowHash(plan.root);
+  const shards = watchShards();
   const rows: SourceRow<unknown>[] = [];
   for await (const row of plan.rows(rejections)) {
     rows.push(row);
+    shards.add(row.image);
     hash.add(row, JSON.stringify(row.record));
   }
   const notes = rejectionNotes(rejections.list());
@@ -24,6 +27,7 @@ export async function openInMemory(plan: RowPlan): Promise<OpenSource> {
     length: rows.length,
     hash: hash.digest(),
     rejections: rejections.list(),
+    shards: shardStarts([{ rows: rows.length, shards: shards.run() }]),
     row: async (index) => {
       const row = rows[index];
       if (row === undefined) throw new RangeError(`${plan.name} has no row ${index}`);

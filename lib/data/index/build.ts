@@ -183,7 +183,7 @@ function openWork(
       before += chunk.length;
       if (known === chunk.length) continue;
       const from = known - (known % size);
-      const found = byGroups(await Promise.all(chunk.slice(from).map(check)), size);
+      const found = byGroups(await settled(chunk.slice(from).map(check)), size);
       for (let place = known; place < chunk.length; place++) {
         const item = found[place - from] as EncodedRow | RowFault;
         const { id, image } = chunk[place] as SourceRow<unknown>;
@@ -201,6 +201,11 @@ function openWork(
     rejections: () => [...source.list(), ...checks.list()],
     taken: () => ({ seen: taken.rows, lastId: taken.lastId, rejections: checks.list(), folders: [...folders] }),
   };
+}
+
+/** Awaits only where there is something to wait for. */
+async function settled<T extends object>(items: readonly (T | Promise<T>)[]): Promise<readonly T[]> {
+  return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly T[]);
 }
 
 /** Equal inputs must give equal rows; else nothing that was kept can be trusted. */

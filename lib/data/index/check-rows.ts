@@ -12,7 +12,7 @@ import type { RowFault, Verify } from './manifest.ts';
 
 export interface RowChecks {
   /** The row as it goes into the index, or why it does not. */
-  check(row: SourceRow<unknown>): Promise<EncodedRow | RowFault>;
+  check(row: SourceRow<unknown>): EncodedRow | RowFault | Promise<EncodedRow | RowFault>;
 }
 
 export interface CheckOptions {
@@ -21,7 +21,7 @@ export interface CheckOptions {
   decode?: ((image: EncodedImage) => Promise<unknown>) | undefined;
 }
 
-/** Images whose findings are remembered: rows of one image need not be neighbours. */
+/** Images whose findings are remembered, the latest ones: rows of one image need not be neighbours. */
 const REMEMBERED = 100_000;
 /** A record beyond this belongs into a file of its own. */
 const MAX_RECORD_BYTES = 1 << 20;
@@ -32,19 +32,10 @@ type Finding = ImageSize | RowFault;
 
 /** Checks for the rows of one source. */
 export function createRowChecks(plan: RowPlan, { verify, decode }: CheckOptions): RowChecks {
-  const findings = new Map<string, Promise<Finding>>();
-  const find = (image: RowImage): Promise<Finding> => {
-    const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
-    const look = { root: plan.root, decode: verify === 'decode' ? decode : undefined };
-    const found = findings.get(key) ?? lookAt(image, look);
-    findings.delete(key);
-    findings.set(key, found);
-    if (findings.size > REMEMBERED) findings.delete(findings.keys().next().value as string);
-    return found;
-  };
+  const find = findings({ root: plan.root, decode: verify === 'decode' ? decode : undefined });
   const isTrusted = (image: RowImage): boolean => 'shard' in image && verify === 'quick' && !plan.sizes;
   return {
-    async check(row) {
+    check(row) {
       const { id, image } = row;
       const record = JSON.stringify(row.record) as string | undefined;
       if (record === undefined || record.length > MAX_RECORD_BYTES) {
@@ -52,14 +43,40 @@ export function createRowChecks(plan: RowPlan, { verify, decode }: CheckOptions)
       }
       if (image === undefined) return { id, record };
       if (isTrusted(image)) return { id, image, record };
-      const found = await find(image);
-      if ('reason' in found) return { ...found, where: `${id}: ${found.where}` };
-      const { width = found.width, height = found.height } = image;
-      if (isSameShape(found, { width, height })) return { id, image: { ...image, width, height }, record };
-      const shapes = `${found.width}x${found.height}, annotated as ${width}x${height}`;
-      return { reason: 'image of another shape', where: `${id}: ${shapes}` };
+      const found = find(image);
+      const judge = (finding: Finding) => judged({ id, image, record }, finding);
+      return found instanceof Promise ? found.then(judge) : judge(found);
     },
   };
+}
+
+/** Looks at each image once, as long as it is remembered. */
+function findings(look: {
+  root: string;
+  decode: CheckOptions['decode'];
+}): (image: RowImage) => Finding | Promise<Finding> {
+  const known = new Map<string, Finding | Promise<Finding>>();
+  return (image) => {
+    const key = 'file' in image ? image.file : `${image.shard}\n${image.offset}`;
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const looking = lookAt(image, look).then((finding) => {
+      known.set(key, finding);
+      return finding;
+    });
+    known.set(key, looking);
+    if (known.size > REMEMBERED) known.delete(known.keys().next().value as string);
+    return looking;
+  };
+}
+
+function judged(row: EncodedRow & { image: RowImage }, found: Finding): EncodedRow | RowFault {
+  const { id, image } = row;
+  if ('reason' in found) return { ...found, where: `${id}: ${found.where}` };
+  const { width = found.width, height = found.height } = image;
+  if (isSameShape(found, { width, height })) return { ...row, image: { ...image, width, height } };
+  const shapes = `${found.width}x${found.height}, annotated as ${width}x${height}`;
+  return { reason: 'image of another shape', where: `${id}: ${shapes}` };
 }
 
 /** Boxes in pixels may count those of another size of the same picture, not those of another picture. */

@@ -13,6 +13,7 @@ import { knownRow, type RowStore, sampleOfRow } from '../open-rows.ts';
 import { createRejections, rejectionNotes } from '../rejections.ts';
 import type { RowPlan, SourceRow } from '../rows.ts';
 import { checkSample, type Sample } from '../sample.ts';
+import { startsWithout } from '../shard-starts.ts';
 import { emptySource } from '../source.ts';
 import { type RowFault, rejectionSchema } from './manifest.ts';
 
@@ -123,11 +124,23 @@ export function fitRows(store: RowStore, { unfit, rejections }: Fitness): RowSto
     length,
     hash: sha256(`${store.hash}\n${unfit.join()}`),
     rejections: all,
+    shards: startsWithout(store.shards, { skippedBefore: (row) => lessThan(left, row), length }),
     async row(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < length)) throw new RangeError(`row ${index} of ${length}`);
       return store.row(index + skipped(left, index));
     },
   };
+}
+
+/** How many of the ascending numbers are less than a row. */
+function lessThan(left: Uint32Array, row: number): number {
+  let [low, high] = [0, left.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((left[middle] as number) < row) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** How many of the ascending numbers lie before the place that the index-th of the others has. */

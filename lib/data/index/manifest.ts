@@ -44,6 +44,7 @@ const segment = z.object({
   bytes: z.int().min(1),
   sha256: hash,
   crc: z.array(z.int().min(0).max(0xffffffff)),
+  shards: z.object({ first: z.string(), last: z.string(), changes: z.array(z.int().min(1)) }).nullable(),
 });
 
 /**

@@ -8,6 +8,7 @@ import { TristageError } from '../../core/errors.ts';
 import type { RowStore } from '../open-rows.ts';
 import { SECTION_ROWS } from '../open-rows.ts';
 import type { RowPlan } from '../rows.ts';
+import { shardStarts } from '../shard-starts.ts';
 import { decodeRow } from './arrow-rows.ts';
 import { digestFolder } from './digests.ts';
 import type { IndexManifest, InputDigest } from './manifest.ts';
@@ -52,6 +53,7 @@ export async function openIndex(dir: string, manifest: IndexManifest): Promise<R
     length: manifest.rows,
     hash: manifest.fingerprint,
     rejections: manifest.rejections,
+    shards: shardStarts(segments),
     async row(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < manifest.rows)) {
         throw new RangeError(`row ${index} of ${manifest.rows}`);

@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import { writeStreamAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import { type ByteFile, openByteFile } from '../../formats/file-bytes.ts';
+import { type ShardRun, watchShards } from '../shard-starts.ts';
 import { type Arrow, BUFFERS, COLUMNS, type EncodedRow, encodeRows, loadArrow, rowSchema } from './arrow-rows.ts';
 
 /** What the manifest says of a segment. */
@@ -17,6 +18,8 @@ export interface Segment {
   sha256: string;
   /** CRC-32 of each record batch: text that was changed by accident may still be JSON. */
   crc: number[];
+  /** Where its tars begin; null where it has none, or they take turns. */
+  shards: ShardRun | null;
 }
 
 /** Name of a segment within the folder of its index. */
@@ -34,7 +37,8 @@ export async function writeSegment(
 ): Promise<Segment> {
   const arrow = await loadArrow();
   const schema = rowSchema(arrow);
-  const segment: Segment = { rows: 0, bytes: 0, sha256: '', crc: [] };
+  const segment: Segment = { rows: 0, bytes: 0, sha256: '', crc: [], shards: null };
+  const shards = watchShards();
   await writeStreamAtomic(path, async (handle) => {
     const hash = createHash('sha256');
     const writer = new arrow.RecordBatchFileWriter();
@@ -49,11 +53,13 @@ export async function writeSegment(
     written.catch(() => undefined);
     for await (const batch of grouped(rows, batchRows)) {
       segment.rows += batch.length;
+      for (const { image } of batch) shards.add(image);
       writer.write(encodeRows(arrow, schema, batch));
     }
     writer.finish();
     await written;
     segment.sha256 = hash.digest('hex');
+    segment.shards = shards.run();
   });
   const { rows: written, bytes } = segment;
   for (const place of await readBatchPlaces(path, { rows: written, bytes, batchRows })) {
