@@ -365,7 +365,7 @@ describe('damage', () => {
       const copy = Buffer.from(whole);
       copy[offset + random.integer(2 * round, head)] = random.integer(2 * round + 1, 256);
       const mine = crc32(copy.subarray(offset, offset + head + body));
-      const segments = [{ rows, bytes, sha256: manifest.segments[0].sha256, crc: [mine, ...crc.slice(1)] }];
+      const segments = [{ ...manifest.segments[0], crc: [mine, ...crc.slice(1)] }];
       await writeFile(join(dir, 'rows-00000.arrow'), copy);
       const store = await openIndex(dir, { ...manifest, segments });
       try {
