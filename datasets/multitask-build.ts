@@ -70,7 +70,8 @@ export async function buildMultitask({ root, file, options, info }: SourceBuildR
   const notes: string[] = [];
   const parts: { source: OpenSource; task: Task }[] = [];
   for (const part of await partsThatAreThere(root, chosen, notes)) {
-    const source = await part.source.open({ root: part.root, task: part.task, ...part.options });
+    const source = await openPart(part, notes);
+    if (source === undefined) continue;
     info(`${source.name} (${part.task}): ${source.length} samples`);
     parts.push({ source, task: part.task });
   }
@@ -160,6 +161,19 @@ async function inputsOf(
   } catch (error) {
     if (!(error instanceof TristageError && error.code === 'E_SOURCE')) throw error;
     const note = `${source.name} is not there: ${error.expected} in ${error.where}`;
+    if (!notes.includes(note)) notes.push(note);
+    return undefined;
+  }
+}
+
+/** A set may be there without its training part; a set whose photos are missing is an error. */
+async function openPart({ source, task, root, options }: Part, notes: string[]): Promise<OpenSource | undefined> {
+  try {
+    return await source.open({ root, task, ...options });
+  } catch (error) {
+    const empty = error instanceof TristageError && error.message.startsWith(`source ${source.name} gives no samples`);
+    if (!empty) throw error;
+    const note = `${source.name} has nothing to train on: ${error.found} in ${error.where}`;
     if (!notes.includes(note)) notes.push(note);
     return undefined;
   }

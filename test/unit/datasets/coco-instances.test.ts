@@ -10,6 +10,7 @@ import { writeContent, writePicture } from '../../data/make/pictures.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { counting } from './emoji-support.ts';
 
+const SAMPLE_DIR = process.env['TRISTAGE_SAMPLE_DIR'];
 const first = (): number => 0;
 
 async function made(): Promise<string> {
@@ -182,5 +183,19 @@ describe('coco-instances', () => {
         ?.boxes[0];
     assert.deepEqual(await answer('truncate'), [0.1, 0.2, 0.3, 0.6]);
     assert.deepEqual(await answer('round'), [0.11, 0.2, 0.31, 0.6]);
+  });
+
+  test('COCO’s own instances of real photos give sound samples for every task', {
+    skip: SAMPLE_DIR === undefined ? 'TRISTAGE_SAMPLE_DIR is not set' : false,
+  }, async () => {
+    for (const split of ['train', 'val']) {
+      const lengths: Record<string, number> = {};
+      for (const task of ['detection', 'refer', 'identify', 'conversation']) {
+        const source = await cocoInstances.open({ root: join(SAMPLE_DIR as string, 'coco'), split, task });
+        lengths[task] = (await all(source)).length;
+      }
+      assert.ok(lengths['identify']! > lengths['detection']! && lengths['detection']! > lengths['refer']!);
+      assert.ok(lengths['conversation']! >= 48);
+    }
   });
 });

@@ -10,7 +10,7 @@ import { makeCocoCaption } from '../../data/make/coco-caption.ts';
 import { COCO_PHOTOS } from '../../data/make/coco-photos.ts';
 import { makeFlickr30k } from '../../data/make/flickr30k.ts';
 import { writeContent } from '../../data/make/pictures.ts';
-import { makeRefcoco, makeRefcocog, miniatureInstances } from '../../data/make/refer.ts';
+import { makeRefcoco, makeRefcocog, miniatureInstances, miniatureRefs } from '../../data/make/refer.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const info = (): void => {};
@@ -117,6 +117,18 @@ describe('building multi-task conversations', () => {
     await assert.rejects(buildMultitask({ root: alone, file, options: {}, info }), { code: 'E_SOURCE' });
     await assert.rejects(buildMultitask({ root, file, options: { sead: 1 }, info }), { code: 'E_SOURCE_OPTIONS' });
     await assert.rejects(readFile(file), { code: 'ENOENT' });
+  });
+
+  test('a set without a training part is left out and said', async () => {
+    const held = temporaryFolder('tristage-build-');
+    await makeCocoCaption(join(held, 'coco'));
+    await writeContent(join(held, 'coco/annotations/instances_train2017.json'), miniatureInstances());
+    const refs = miniatureRefs(['val']).filter(({ split }) => split !== 'train');
+    await writeContent(join(held, 'refer/refcoco/refs.json'), refs);
+    await writeContent(join(held, 'refer/refcoco/instances.json'), miniatureInstances());
+    const { notes, turns } = await buildMultitask({ root: held, file: join(held, 'out.json'), options: {}, info });
+    assert.match(notes.join('\n'), /refcoco has nothing to train on/);
+    assert.deepEqual(Object.keys(turns).sort(), ['caption', 'detection']);
   });
 
   test('annotations whose photos are missing are an error and not left out', async () => {
