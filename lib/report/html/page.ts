@@ -1,17 +1,14 @@
 /** The page of a report: one file that needs nothing else, no script, no fetch. */
 
+import { documentText } from './document.ts';
 import { count, duration } from './format.ts';
 import { gallerySection, sceneBytes } from './gallery.ts';
-import { type Html, html, markupOf, trusted } from './markup.ts';
+import { type Html, html } from './markup.ts';
 import { mixtureSection } from './mixture.ts';
 import type { Gallery, Report, ReportedChain, ReportedRun } from './report.ts';
 import { chainColumns, comparedColumns, examinedOnly, resultsSection, weakFigures } from './results.ts';
 import { settingsSection } from './settings.ts';
-import { STYLE } from './style.ts';
 import { comparedCharts, comparedTaskLosses, isTower, runTable, trainingSection } from './training.ts';
-
-/** Tells a report from any other page. */
-export const GENERATOR = '<meta name="generator" content="tristage">';
 
 /** What the scenes of a page may take, so that it stays small enough to send. */
 const MOST_SCENE_BYTES = 1_200_000;
@@ -27,21 +24,7 @@ export function reportHtml(report: Report): string {
   const gallery = report.gallery && fitting(report.gallery);
   const body = others.length === 0 ? chainBody(first, gallery) : comparisonBody(chains, gallery);
   const title = others.length === 0 ? titleOf(first) : `${chains.length} runs compared`;
-  return markupOf(html`${trusted('<!doctype html>')}
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-${trusted(GENERATOR)}
-<title>${title} · tristage</title>
-<style>${trusted(STYLE)}</style>
-</head>
-<body>
-${body}
-</body>
-</html>
-`);
+  return documentText({ title, body });
 }
 
 /** Everything that a reader should know before believing the figures, each with the run that it is about. */

@@ -1,14 +1,12 @@
 /** `tristage report`: reads runs, opens the scenes that they were asked about, and writes the page. */
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadTree } from '../../config/load.ts';
-import { writeFileAtomic } from '../../core/atomic.ts';
-import { TristageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { GENERATOR, reportHtml, warningsOf } from '../../report/html/page.ts';
+import { reportHtml, warningsOf } from '../../report/html/page.ts';
 import type { ReportedChain } from '../../report/html/report.ts';
 import type { Registry } from '../config.ts';
+import { checkPageFile, writePageFile } from '../page-file.ts';
 import { withPlugins } from '../plugins.ts';
 import { RUN_FILES } from '../run-folder.ts';
 import { type FoundChain, findChains } from './find-runs.ts';
@@ -54,7 +52,7 @@ export interface WrittenReport {
 export async function writeReport({ runs, out, plugins = false, ...request }: ReportRequest): Promise<WrittenReport> {
   const found = findChains(runs);
   const path = out ?? join(runs.length === 1 ? (runs[0] as string) : '.', RUN_FILES.report);
-  checkTarget(path);
+  checkPageFile(path, '--out');
   const chains = found.map(readChain);
   const [only, ...others] = chains;
   const asked =
@@ -65,10 +63,10 @@ export async function writeReport({ runs, out, plugins = false, ...request }: Re
   const registry = plugins ? await withPluginsOf(folders, request.registry) : request.registry;
   const gallery = await openGallery({ runs: asked, registry });
   const text = reportHtml({ chains, gallery });
-  await writeFileAtomic(path, text);
+  const bytes = await writePageFile(path, text);
   return {
     path,
-    bytes: Buffer.byteLength(text),
+    bytes,
     chains: chains.map(({ label, runs: own }) => ({ label, runs: own.map(told) })),
     warnings: warningsOf(chains),
     scenes: gallery?.scenes.length ?? 0,
@@ -97,22 +95,6 @@ async function withPluginsOf(folders: readonly string[], registry: Registry): Pr
   let joined = registry;
   for (const folder of folders) joined = await withPlugins(joined, loadTree(join(folder, RUN_FILES.config)));
   return joined;
-}
-
-/** Another file of this name is not replaced. */
-function checkTarget(path: string): void {
-  if (!existsSync(path)) return;
-  const stat = statSync(path);
-  if (stat.isFile() && readFileSync(path, 'utf8').slice(0, 1000).includes(GENERATOR)) return;
-  throw new TristageError({
-    kind: 'usage',
-    code: 'E_OUT_FOREIGN',
-    message: 'the report cannot be written over what is there',
-    where: path,
-    found: stat.isFile() ? 'a file that is no report' : 'a folder',
-    expected: 'a free name, or an earlier report',
-    fix: 'choose another --out',
-  });
 }
 
 /**
