@@ -16,8 +16,8 @@ export interface BadSample {
   /** File or id that the error names. */
   where: string;
   cause: string;
-  /** Index of the sample that took its place. */
-  replacedBy: number;
+  /** Index of the sample that took its place; absent where none could and the run stopped. */
+  replacedBy?: number;
 }
 
 /** The facts of an error for the ledger. */

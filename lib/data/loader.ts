@@ -63,6 +63,9 @@ export interface Loader {
 /** Samples that are tried for one place before the run stops. */
 const MOST_ATTEMPTS = 16;
 
+/** The samples behind an error that stopped a step: nothing took their place, but the ledger is to name them. */
+const UNREPLACED = new WeakMap<object, readonly BadSample[]>();
+
 interface Row {
   example: Example;
   /** Of the example's images, each u8[S, S, 3]. */
@@ -104,7 +107,10 @@ export function createLoader(options: LoaderOptions): Loader {
       const ready = start(step);
       for (const other of [...ahead.keys()]) if (other < step || other > step + prefetch) ahead.delete(other);
       for (let next = step + 1; next <= step + prefetch; next++) void start(next);
-      const { batch, bad, refs } = await ready;
+      const { batch, bad, refs } = await ready.catch(async (error: unknown) => {
+        await options.onBadSamples?.(UNREPLACED.get(error as object) ?? []);
+        throw error;
+      });
       ahead.delete(step);
       if (bad.some(({ length }) => length > 0)) await options.onBadSamples?.(bad.flat());
       for (const [place, { line }] of refs.entries()) budgets[line]?.seen(bad[place] ?? []);
@@ -184,7 +190,7 @@ function batchOf(rows: readonly Row[], { packing, encode, images, collate: how }
 /** The row of a place; a sample that cannot be used gives way to another of its source. */
 async function fillPlace(place: SampleRef, work: Work & { step: number; slot: number }): Promise<Row> {
   const { source } = work.options.lines[place.line] as LoaderLine;
-  const bad: Omit<BadSample, 'replacedBy'>[] = [];
+  const bad: BadSample[] = [];
   let ref = place;
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     if (attempt > 0) ref = work.stream.replacement(place, attempt);
@@ -197,7 +203,7 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
     }
   }
   const last = bad.at(-1) as BadSample;
-  throw new TristageError({
+  const error = new TristageError({
     kind: 'data',
     code: 'E_BAD_SAMPLES',
     message: `${MOST_ATTEMPTS} samples in a row cannot be used`,
@@ -206,6 +212,8 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
     expected: 'samples with readable images and answers',
     fix: 'check the files of this source',
   });
+  UNREPLACED.set(error, bad);
+  throw error;
 }
 
 async function rowOf(ref: SampleRef, source: OpenSource, { options, stream, load }: Work): Promise<Omit<Row, 'bad'>> {

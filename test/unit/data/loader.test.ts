@@ -125,7 +125,7 @@ test('a sample that cannot be used gives way to another of its source, always th
   assert.ok(first.bad.length >= 10);
   for (const entry of first.bad) {
     assert.equal(entry.index % 4, 0);
-    assert.notEqual(entry.replacedBy % 4, 0);
+    assert.notEqual((entry.replacedBy ?? 0) % 4, 0);
     assert.equal(first.rows[entry.step * 8 + entry.slot], `a${entry.replacedBy}`);
     assert.equal(entry.code, 'E_SAMPLE');
   }
@@ -147,10 +147,13 @@ test('work ahead does not reach the ledger before its step is asked for', async 
   await loader.close();
 });
 
-test('a source with nothing usable stops the run and says why', async () => {
-  const loader = createLoader(options({ lines: [{ source: textSource('a', 5, () => true), rate: 1 }] }));
+test('a source with nothing usable stops the run and says why, in the ledger too', async () => {
+  const bad: BadSample[] = [];
+  const lines = [{ source: textSource('a', 5, () => true), rate: 1 }];
+  const loader = createLoader(options({ lines, onBadSamples: (entries) => void bad.push(...entries) }));
   await assert.rejects(loader.batch(0), { code: 'E_BAD_SAMPLES', kind: 'data' });
   await loader.close();
+  assert.ok(bad.length > 0 && bad.every(({ replacedBy }) => replacedBy === undefined));
 });
 
 test('too many bad samples stop the run; a fault of the program is never counted as one', async () => {
