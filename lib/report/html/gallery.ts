@@ -51,8 +51,8 @@ function bare(question: string): string {
 /** What the last run answered in words. */
 function saying({ task, question, reference, answers }: ShownQuestion): Html {
   const answer = answers.at(-1);
-  const right =
-    answer?.score !== undefined && answer.score < 1 && html` <span class="note">right: <bdi>${reference}</bdi></span>`;
+  const wanted = answer?.score === undefined ? 'reference' : answer.score < 1 && 'right';
+  const right = wanted !== false && html` <span class="note">${wanted}: <bdi>${reference}</bdi></span>`;
   return html`<li><b>${task}</b> <span class="note"><bdi>${bare(question)}</bdi></span><br>${answerCell(answer)}${right}</li>`;
 }
 
@@ -102,7 +102,7 @@ function answerTable(questions: readonly ShownQuestion[], answeredBy: readonly s
         (_, place) => html`<td>${answerCell(answers[place])}</td>`,
       )}</tr>\n`,
   );
-  return html`<details><summary>Answers of every run</summary><div class="frame" role="region" aria-label="Answers of every run" tabindex="0"><table class="answers"><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div></details>`;
+  return html`<details><summary>${answeredBy.length > 1 ? 'Answers of every run' : 'Answers in full'}</summary><div class="frame" role="region" aria-label="Answers of every run" tabindex="0"><table class="answers"><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table></div></details>`;
 }
 
 function answerCell(answer: ShownAnswer | undefined): Html {

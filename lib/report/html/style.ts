@@ -62,6 +62,7 @@ code{font-size:.88em;overflow-wrap:anywhere}
 .scene h3{margin:0 0 .5rem;overflow-wrap:anywhere}
 .definitions{position:absolute}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.6rem}
+.pictures:has(figure:only-child){grid-template-columns:minmax(0,260px)}
 .picture{display:block;width:100%;height:auto;border-radius:4px}
 .pictures figcaption{font-size:.85rem;margin-top:.2rem;line-height:1.3;overflow-wrap:anywhere}
 .sayings{list-style:none;margin:.7rem 0 0;padding:0;font-size:.92rem}
