@@ -10,27 +10,11 @@ const USUAL_FOLDERS = ['train2017', 'val2017', 'train2014', 'val2014', 'test2015
 export const USUAL_COCO_FOLDERS =
   'train2017, val2017, train2014, val2014, test2015, images below root, coco or ../coco; root itself';
 
-/** Finds the file of an image. */
-export interface CocoImages extends Pick<ImageFolders, 'folders'> {
-  /**
-   * @param fileName as the annotations write it; folders in it are ignored
-   * @param id COCO's image id, for other spellings of the name
-   * @returns a path, or undefined when no folder has the image
-   */
-  find(fileName: string | undefined, id: number | undefined): string | undefined;
-}
-
 /**
- * Lists the image folders once.
+ * The image folders, listed once.
  * @param root folder of the data set
  * @param folders relative to the root, or absolute; default: the usual names
  */
-export async function openCocoImages(root: string, folders?: readonly string[]): Promise<CocoImages> {
-  const files = await openCocoFolders(root, folders);
-  return { folders: files.folders, find: (fileName, id) => files.find(cocoNames(fileName, id)) };
-}
-
-/** The image folders themselves; parameters as `openCocoImages`. */
 export function openCocoFolders(root: string, folders?: readonly string[]): Promise<ImageFolders> {
   const beside = ['coco', '../coco', '../../coco'].flatMap((base) =>
     USUAL_FOLDERS.map((folder) => `${base}/${folder}`),
