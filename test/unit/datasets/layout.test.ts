@@ -41,3 +41,9 @@ test('the same draws give the same sample, other draws another wording', async (
     assert.notDeepEqual(await source?.get(1, drawing(0, 0)), one, name);
   }
 });
+
+test('the docs list every source with its other names', () => {
+  for (const { name, aliases = {} } of SOURCES.filter((source) => source.embedded !== true)) {
+    for (const word of [name, ...Object.keys(aliases)]) assert.ok(DOCS.includes(`\`${word}\``), word);
+  }
+});
