@@ -4,7 +4,7 @@ import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { EncodeOptions } from '../data/encode.ts';
-import type { BadSample } from '../data/ledger.ts';
+import type { BadSample, LeftOutRows } from '../data/ledger.ts';
 import { createLoader, type Loader } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
@@ -80,6 +80,13 @@ function checkVocabulary({ model }: RunConfig, tokenizer: Tokenizer): void {
     found: String(model.llm.vocabulary),
     expected: `at least ${tokenizer.vocabSize}`,
   });
+}
+
+/** What the sources left out when they were opened, for the ledger. */
+export function leftOutOf({ lines }: OpenData): LeftOutRows[] {
+  return lines.flatMap(({ source: { name, leftOut = [] } }) =>
+    leftOut.map(({ reason, count, examples }) => ({ source: name, leftOut: count, cause: reason, where: examples })),
+  );
 }
 
 export interface LoaderRequest {

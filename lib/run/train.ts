@@ -7,7 +7,7 @@ import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { writeFileAtomic } from '../core/atomic.ts';
 import type { Logger } from '../core/log.ts';
-import { type LeftOutRows, openLedger } from '../data/ledger.ts';
+import { openLedger } from '../data/ledger.ts';
 import type { Loader } from '../data/loader.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import { disposeMiniGpt } from '../model/minigpt.ts';
@@ -20,7 +20,7 @@ import { describePlan, type RunPlan } from '../train/plan.ts';
 import { type Ancestor, checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
-import { type OpenData, openData, openLoader } from './data.ts';
+import { leftOutOf, type OpenData, openData, openLoader } from './data.ts';
 import { dumpedCheckpoints } from './dump.ts';
 import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
@@ -121,7 +121,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
   const ledger = openLedger(join(folder, RUN_FILES.ledger));
-  if (from === 0) await ledger.append(data.lines.flatMap(({ source }) => leftOutOf(source)));
+  if (from === 0) await ledger.append(leftOutOf(data));
   const loader = openLoader({
     config,
     model: assembled.model.config,
@@ -135,16 +135,6 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
   return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
-}
-
-/** What a source left out, for the ledger. */
-function leftOutOf({ name, leftOut = [] }: OpenData['lines'][number]['source']): LeftOutRows[] {
-  return leftOut.map(({ reason, count, examples }) => ({
-    source: name,
-    leftOut: count,
-    cause: reason,
-    where: examples,
-  }));
 }
 
 /** What a run that begins anew starts from, checked. */
