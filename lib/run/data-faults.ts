@@ -42,8 +42,9 @@ export function dataFaults(): DataFaults {
   };
 }
 
-/** Two lines of a mixture may lack the same file. */
+/** Two lines of a mixture may lack the same file; two sources of one folder lack files of their own. */
 function distinct(faults: readonly TristageError[]): TristageError[] {
-  const key = ({ code, where, found }: TristageError): string => JSON.stringify([code, where, found]);
+  const key = ({ code, where, found, expected }: TristageError): string =>
+    JSON.stringify([code, where, found, expected]);
   return [...new Map(faults.map((fault) => [key(fault), fault])).values()];
 }

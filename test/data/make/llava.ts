@@ -3,10 +3,16 @@ import { writeContent, writePicture } from './pictures.ts';
 
 const say = (from: 'human' | 'gpt', value: string) => ({ from, value });
 
-/** The three files of LLaVA-Instruct with photos in COCO's naming of 2014. */
-export async function makeLlava(dir: string): Promise<void> {
+/**
+ * The three files of LLaVA-Instruct with photos in COCO's naming of 2014.
+ * @param dir folder of the files
+ * @param photos folder of COCO
+ */
+export async function makeLlava(dir: string, photos: string = dir): Promise<void> {
   const ids = ['000000000001', '000000000002', '000000000003'];
-  for (const [seed, id] of ids.entries()) await writePicture(join(dir, `train2014/COCO_train2014_${id}.jpg`), { seed });
+  for (const [seed, id] of ids.entries()) {
+    await writePicture(join(photos, `train2014/COCO_train2014_${id}.jpg`), { seed });
+  }
   const of = (id: string, conversations: unknown) => ({ id, image: `${id}.jpg`, conversations });
   await writeContent(
     join(dir, 'detail_23k.json'),

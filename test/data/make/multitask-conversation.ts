@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { writeContent, writePicture } from './pictures.ts';
 
-/** The file of multi-task conversations, under the name of the original's configuration. */
-export async function makeMultitaskConversation(dir: string): Promise<void> {
+/**
+ * The file of multi-task conversations, under the name of the original's configuration.
+ * @param dir folder of the file
+ * @param photos folder of COCO
+ */
+export async function makeMultitaskConversation(dir: string, photos: string = dir): Promise<void> {
   const ids = ['000000000011', '000000000012'];
-  for (const [seed, id] of ids.entries()) await writePicture(join(dir, `train2014/COCO_train2014_${id}.jpg`), { seed });
+  for (const [seed, id] of ids.entries()) {
+    await writePicture(join(photos, `train2014/COCO_train2014_${id}.jpg`), { seed });
+  }
   await writeContent(
     join(dir, 'multi_task_conversation.json'),
     ids.map((id) => ({
