@@ -12,6 +12,7 @@ import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { init } from './commands/init.ts';
+import { inspect } from './commands/inspect.ts';
 import { predict } from './commands/predict.ts';
 import { prepare } from './commands/prepare.ts';
 import { replay } from './commands/replay.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   validate,
   prepare,
+  inspect,
   train,
   replay,
   evaluate,

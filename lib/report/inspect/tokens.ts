@@ -1,0 +1,49 @@
+/** Tokens as chips: the piece above, its id below, a thick line under what is trained. */
+
+import { count, short } from '../html/format.ts';
+import { type Html, html } from '../html/markup.ts';
+import type { ShownToken, TextToken } from './inspection.ts';
+
+/** A frame with all tokens; it scrolls where there are many. */
+export function tokenFrame(tokens: readonly ShownToken[], label: string): Html {
+  return html`<div class="tokens" role="region" aria-label="${label}" tabindex="0">${tokenChips(tokens)}</div>`;
+}
+
+/** The chips alone; a word stands before each stretch that is trained. */
+export function tokenChips(tokens: readonly ShownToken[]): Html {
+  return html`${tokens.map((token, place) => {
+    const before = tokens[place - 1];
+    return html`${!sameStretch(token, before) && stretchName(token)}${chip(token)}`;
+  })}`;
+}
+
+function sameStretch(token: ShownToken, before: ShownToken | undefined): boolean {
+  const state = (one: ShownToken | undefined): string =>
+    one === undefined || one.kind === 'image' || !one.supervised ? '' : `trained ${one.weight ?? 1}`;
+  return state(token) === state(before);
+}
+
+function stretchName(token: ShownToken): Html | undefined {
+  if (token.kind === 'image' || !token.supervised) return undefined;
+  return html`<em>trained${token.weight !== undefined && ` × ${short(token.weight)}`}</em>`;
+}
+
+const KIND_CLASS = { text: '', special: 's', byte: 'y' } as const;
+
+function chip(token: ShownToken): Html {
+  if (token.kind === 'image') {
+    return html`<span class="i">${token.slots === 1 ? 'image slot' : `${count(token.slots)} image slots`}<small>no id</small></span>`;
+  }
+  const names = [KIND_CLASS[token.kind], token.supervised ? 't' : ''].filter((name) => name !== '').join(' ');
+  const text = html`${token.kind === 'byte' ? byteText(token) : token.piece}<small>${token.id}</small>`;
+  return names === '' ? html`<span>${text}</span>` : html`<span class="${names}">${text}</span>`;
+}
+
+/** Characters that would not be seen. */
+const INVISIBLE: Readonly<Record<string, string>> = { '\n': '⏎', '\r': '␍', '\t': '⇥', ' ': '␣' };
+
+/** The two digits of a byte, and the character that it ends. */
+function byteText({ piece, ends }: TextToken): Html {
+  const digits = /^<0x(..)>$/.exec(piece)?.[1] ?? piece;
+  return html`${digits}${ends !== undefined && html` <b>${INVISIBLE[ends] ?? ends}</b>`}`;
+}

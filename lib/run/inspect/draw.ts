@@ -1,0 +1,89 @@
+/** Reads the steps that an inspection shows, by the loader that training reads from. */
+
+import type { BadSample } from '../../data/ledger.ts';
+import type { LoadedBatch } from '../../data/loaded-batch.ts';
+import type { Example, Sample } from '../../data/sample.ts';
+import type { SampleStream } from '../../data/stream.ts';
+import { type OpenData, openLoader } from '../data.ts';
+import { modelConfigOf } from '../model-config.ts';
+
+export interface DrawRequest {
+  data: OpenData;
+  /** Lines whose samples are wanted; places from 0. */
+  lines: readonly number[];
+  /** How many of their samples. */
+  samples: number;
+  /** Step to begin with, from 0. */
+  first: number;
+}
+
+export interface Drawing {
+  /** Ascending; consecutive where every step holds samples that are wanted. */
+  steps: readonly { step: number; batch: LoadedBatch }[];
+  /** Samples of each line in all steps of the run. */
+  counts: readonly number[];
+  /** In the steps that were read. */
+  replaced: readonly BadSample[];
+  /** What an example was made from. */
+  sampleOf(example: Example): Promise<Sample>;
+}
+
+/** Reads steps from the first on that hold wanted lines, until enough of their samples have come or the run ends. */
+export async function drawSteps({ data, lines, samples, first }: DrawRequest): Promise<Drawing> {
+  const { config } = data;
+  const replaced: BadSample[] = [];
+  const loader = openLoader({
+    config,
+    model: modelConfigOf(config),
+    // A run that would stop for its bad samples is one to look at.
+    data: { ...data, lines: data.lines.map((line) => ({ ...line, badShare: 1 })) },
+    onBadSamples: (entries) => void replaced.push(...entries),
+    prefetch: 0,
+  });
+  const { stream } = loader;
+  const end = Math.min(config.train.steps, stream.steps);
+  const steps: { step: number; batch: LoadedBatch }[] = [];
+  try {
+    let left = samples;
+    for (let step = first; left > 0; step++) {
+      step = nextStep(stream, { lines, from: step, end });
+      if (step >= end) break;
+      const batch = await loader.batch(step);
+      steps.push({ step, batch });
+      left -= batch.examples.filter(({ line = 0 }) => lines.includes(line)).length;
+    }
+  } finally {
+    await loader.close();
+  }
+  return { steps, counts: stream.counts(end), replaced, sampleOf: (example) => sampleOf(example, { data, stream }) };
+}
+
+/** The first step from a given one on in which some lines are drawn; `end` where there is none before it. */
+export function nextStep(
+  stream: Pick<SampleStream, 'counts'>,
+  { lines, from, end }: { lines: readonly number[]; from: number; end: number },
+): number {
+  const before = (step: number): number => {
+    const counts = stream.counts(step);
+    return lines.reduce((sum, line) => sum + (counts[line] ?? 0), 0);
+  };
+  if (from >= end || before(end) === before(from)) return end;
+  const base = before(from);
+  let ahead = 1;
+  while (from + ahead < end && before(from + ahead) === base) ahead *= 2;
+  let [low, high] = [from + Math.floor(ahead / 2), Math.min(from + ahead, end)];
+  // Before `low` nothing came, before `high` something did.
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (before(middle) === base) low = middle;
+    else high = middle;
+  }
+  return high - 1;
+}
+
+async function sampleOf(example: Example, { data, stream }: { data: OpenData; stream: SampleStream }): Promise<Sample> {
+  const { line = 0, drawn } = example;
+  const source = data.lines[line]?.source;
+  if (source === undefined || drawn === undefined) throw new RangeError(`${example.id} was not drawn by this loader`);
+  return source.get(drawn.index, stream.pick({ line, ...drawn }));
+}

@@ -1,0 +1,166 @@
+/** `tristage inspect`: samples of a run as training sees them, without an engine. */
+
+import { TristageError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import type { InspectedLine, Inspection } from '../../report/inspect/inspection.ts';
+import { inspectionHtml } from '../../report/inspect/page.ts';
+import { type Registry, type ResolvedRun, stageOf } from '../config.ts';
+import { encodeOptionsOf, leftOutOf, type OpenData } from '../data.ts';
+import { modelConfigOf } from '../model-config.ts';
+import { checkPageFile, writePageFile } from '../page-file.ts';
+import { openRuns } from '../plugins.ts';
+import { type Drawing, drawSteps } from './draw.ts';
+import { chosenLines } from './lines.ts';
+import { openChosen } from './open.ts';
+import { shownRows } from './shown.ts';
+
+export interface InspectRequest {
+  /** Run file. */
+  file: string;
+  set: readonly string[];
+  /** Name of a source, or place of a line from 1; absent: all of them. */
+  source?: string | undefined;
+  /** Samples to show. */
+  samples: number;
+  /** Step to begin with, from 0. */
+  step: number;
+  /** Page to write. */
+  html?: string | undefined;
+  registry: Registry;
+  logger: Logger;
+}
+
+export interface Inspected {
+  inspection: Inspection;
+  /** Of the page, where one was written. */
+  bytes?: number;
+}
+
+/** More samples make a page that no browser shows in reasonable time. */
+const MOST_SAMPLES = 1000;
+
+/**
+ * Reads samples of a run and writes the page about them.
+ * @throws TristageError E_USAGE, E_INSPECT_STAGE, E_INSPECT_SOURCE, E_INSPECT_STEP, E_OUT_FOREIGN, and those of reading run files and data
+ */
+export async function inspect(request: InspectRequest): Promise<Inspected> {
+  checkNumbers(request);
+  if (request.html !== undefined) checkPageFile(request.html, '--html');
+  const [run] = await openRuns([request.file], { registry: request.registry, set: request.set });
+  const inspection = await inspectionOf(run as ResolvedRun, request);
+  if (request.html === undefined) return { inspection };
+  return { inspection, bytes: await writePageFile(request.html, inspectionHtml(inspection)) };
+}
+
+async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<Inspection> {
+  const { stage } = run.config;
+  if (stageOf(run.config, run.registry).objective === 'patches') throw noTexts(stage);
+  const wanted = chosenLines(run.config.data.mixture.sources, request.source);
+  const { data, lines, notes } = await openChosen(run, { lines: wanted, logger: request.logger });
+  const drawing = await drawSteps({ data, lines, samples: request.samples, first: request.step });
+  if (drawing.steps.length === 0) throw nothingDrawn(request, run.config.train.steps);
+  const { config } = data;
+  const model = modelConfigOf(config);
+  const encode = encodeOptionsOf({ config, model, data });
+  const { weighting } = config.train.loss;
+  const { maxTokens, packing, transform } = config.data;
+  const room = packing?.maxTokens;
+  return {
+    run: { name: config.name, stage, file: run.file },
+    settings: {
+      imageSize: model.vision.imageSize,
+      transform,
+      imageTokens: encode.imageTokens,
+      maxTokens,
+      ...(room !== undefined && { rowTokens: room }),
+      vocabulary: encode.tokenizer.vocabSize,
+      weighting,
+    },
+    lines: mixtureOf(data, { drawing, lines }),
+    steps: drawing.steps.map(({ step }) => step),
+    batch: batchFacts(drawing, room),
+    ...(await shownRows({ drawing, lines, samples: request.samples, encode, weighting, room })),
+    replaced: drawing.replaced,
+    leftOut: leftOutOf(data),
+    notes: [...notes, ...sourceNotes(data)],
+  };
+}
+
+/** The lines of the mixture with what the whole run and the steps that were read take of them. */
+function mixtureOf(
+  { lines: open }: OpenData,
+  { drawing, lines }: { drawing: Drawing; lines: readonly number[] },
+): InspectedLine[] {
+  const all = drawing.counts.reduce((sum, count) => sum + count, 0);
+  const examples = drawing.steps.flatMap(({ batch }) => batch.examples);
+  return open.map(({ source, task }, line) => {
+    const own = examples.filter((example) => example.line === line);
+    const count = drawing.counts[line] ?? 0;
+    return {
+      place: line + 1,
+      source: source.name,
+      task,
+      samples: source.length,
+      share: count / all,
+      epochs: count / source.length,
+      shown: lines.includes(line),
+      drawn: {
+        samples: own.length,
+        tokens: own.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+        supervised: own.reduce((sum, { labels }) => sum + labels.filter((label) => label >= 0).length, 0),
+      },
+    };
+  });
+}
+
+/** What the rows of the steps that were read hold; they are padded to the longest, or packed rows to their room. */
+function batchFacts({ steps }: Drawing, room: number | undefined): Inspection['batch'] {
+  const lengths = steps.flatMap(({ batch }) =>
+    (batch.packed ?? batch.examples).map(({ tokenIds }) => ({ used: tokenIds.length, room: room ?? batch.shape[1] })),
+  );
+  const tokens = lengths.reduce((sum, { used }) => sum + used, 0);
+  return {
+    rows: lengths.length,
+    samples: steps.reduce((sum, { batch }) => sum + batch.examples.length, 0),
+    tokens,
+    fill: tokens / lengths.reduce((sum, { room: own }) => sum + own, 0),
+  };
+}
+
+/** What sources say of themselves beside what they left out. */
+function sourceNotes({ lines }: OpenData): string[] {
+  return lines.flatMap(({ source }) => (source.leftOut === undefined ? source.notes : []));
+}
+
+function checkNumbers({ samples, step }: InspectRequest): void {
+  const whole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
+  if (!(whole(samples, 1) && samples <= MOST_SAMPLES)) throw usage('--n', String(samples), `1 to ${MOST_SAMPLES}`);
+  if (!whole(step, 0)) throw usage('--step', String(step), 'a step from 0');
+}
+
+function usage(where: string, found: string, expected: string): TristageError {
+  return new TristageError({ kind: 'usage', code: 'E_USAGE', message: 'no such number', where, found, expected });
+}
+
+function noTexts(stage: string): TristageError {
+  return new TristageError({
+    kind: 'usage',
+    code: 'E_INSPECT_STAGE',
+    message: 'this stage trains on no texts, so there is nothing to inspect',
+    where: 'stage',
+    found: stage,
+    expected: 'a stage that trains on questions and answers',
+  });
+}
+
+function nothingDrawn({ source, step }: InspectRequest, steps: number): TristageError {
+  const what = source === undefined ? 'nothing is drawn' : `nothing of ${source} is drawn`;
+  return new TristageError({
+    kind: 'usage',
+    code: 'E_INSPECT_STEP',
+    message: `${what} from this step on`,
+    where: '--step',
+    found: String(step),
+    expected: `a step before the end of the run, which has ${steps}`,
+  });
+}

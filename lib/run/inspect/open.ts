@@ -1,0 +1,55 @@
+/** Opens the data of an inspection: all of the run's, or what is there of it. */
+
+import { existsSync } from 'node:fs';
+import { TristageError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import type { ResolvedRun } from '../config.ts';
+import { type OpenData, openData } from '../data.ts';
+import { parentPieces } from '../dry-run.ts';
+
+export interface OpenedChoice {
+  data: OpenData;
+  /** Places of the wanted lines among those of `data`, from 0. */
+  lines: readonly number[];
+  /** What a reader should know. */
+  notes: readonly string[];
+}
+
+/**
+ * Opens the data of a run. Where only some of its lines are wanted and others cannot be opened, it is opened with the wanted ones alone.
+ * @param lines wanted ones; places from 0
+ * @throws TristageError of kind `data` when a wanted line cannot be opened
+ */
+export async function openChosen(
+  run: ResolvedRun,
+  { lines, logger }: { lines: readonly number[]; logger: Logger },
+): Promise<OpenedChoice> {
+  const { config, registry } = run;
+  const pieces = await parentPieces(run);
+  const notes = vocabularyNotes(run, pieces);
+  try {
+    return { data: await openData(config, registry, pieces), lines, notes };
+  } catch (error) {
+    const some = lines.length < config.data.mixture.sources.length;
+    if (!(some && error instanceof TristageError && error.kind === 'data')) throw error;
+    const data = await openData(withLines(run, lines), registry, pieces);
+    logger.warn(`other sources of the mixture cannot be opened (${error.code}): ${error.message}`);
+    const alone = 'Other sources of the mixture cannot be opened. These samples are drawn as if they were all there is';
+    return { data, lines: [...lines.keys()], notes: [`${alone}: the run will have others beside them.`, ...notes] };
+  }
+}
+
+function withLines({ config }: ResolvedRun, lines: readonly number[]): ResolvedRun['config'] {
+  const { mixture } = config.data;
+  const sources = mixture.sources.filter((_, place) => lines.includes(place));
+  return { ...config, data: { ...config.data, mixture: { ...mixture, sources } } };
+}
+
+/** A pruned vocabulary comes from the first stage; before that is trained, ids are not yet what they will be. */
+function vocabularyNotes({ config }: ResolvedRun, pieces: readonly number[] | undefined): string[] {
+  if (config.model.vocabulary !== 'pruned' || config.init === undefined || pieces !== undefined) return [];
+  if (existsSync(config.init.from)) return [];
+  return [
+    `The run starts from ${config.init.from}, which is not there yet. Its vocabulary is taken from this run's own texts, so ids will differ.`,
+  ];
+}
