@@ -11,7 +11,7 @@ export interface ImageRequest {
   id: number;
   image: ImageRef;
 }
-export type ImageReply = { id: number; pixels: Uint8Array } | { id: number; failure: PlainError };
+export type ImageReply = { ready: true } | { id: number; pixels: Uint8Array } | { id: number; failure: PlainError };
 
 const options = workerData as LoadImageOptions;
 // One thread of libvips for each worker: the engine owns the other cores.
@@ -26,3 +26,4 @@ parentPort?.on('message', async ({ id, image }: ImageRequest) => {
     parentPort?.postMessage({ id, failure: describeError(error) } satisfies ImageReply);
   }
 });
+parentPort?.postMessage({ ready: true } satisfies ImageReply);

@@ -1,18 +1,24 @@
-/** Images to pixels beside the training thread: a few workers, or none for small work. */
+/**
+ * Images to pixels beside the training thread: a few workers, or none for small work. A worker that dies or hangs is replaced and
+ * its images are tried once more, each alone; the one that does it again is bad, like a damaged file.
+ */
 
 import type { Worker } from 'node:worker_threads';
 import { TristageError } from '../core/errors.ts';
 import { type LoadImageOptions, loadImage } from './image.ts';
 import type { ImageReply, ImageRequest } from './image-worker.ts';
-import type { ImageRef } from './sample.ts';
+import { type ImageRef, nameOfImage } from './sample.ts';
 import { errorOf, startThread } from './worker-thread.ts';
 
 export interface ImageWorkers {
   /**
    * @returns u8[S, S, 3]
-   * @throws TristageError E_IMAGE as `loadImage`, E_IMAGE_WORKER when a worker died
+   * @throws TristageError E_IMAGE as `loadImage`; E_IMAGE_WORKER of kind `data` for an image that ended two workers, of kind `failure`
+   *   when workers cannot be started, or were closed
    */
   load(image: ImageRef): Promise<Uint8Array>;
+  /** Images that workers have at the moment; never more than `threads * atOnce`. */
+  inFlight(): number;
   /** Stops the workers; requests under way are rejected. */
   close(): Promise<void>;
 }
@@ -20,74 +26,172 @@ export interface ImageWorkers {
 export interface ImageWorkersOptions extends LoadImageOptions {
   /** Worker threads; 0 decodes in this thread's own background and resizes in this thread. Default 1. */
   threads?: number;
+  /** Images that one worker has at a time, so that it decodes one while it resizes another; the others wait here. Default 4. */
+  atOnce?: number;
+  /** Milliseconds after which a worker that gave no answer counts as hung. Default one minute. */
+  patience?: number;
+  /** URL of the worker's module, for a decoder of one's own. */
+  module?: URL;
 }
 
-interface Waiting {
+/** An image that someone waits for. */
+interface Job {
+  image: ImageRef;
+  /** Set once a worker ended while it had this image. */
+  suspect: boolean;
   resolve(pixels: Uint8Array): void;
   reject(error: Error): void;
 }
 
 interface Member {
   worker: Worker;
-  waiting: Map<number, Waiting>;
-  /** Why it ended, once it has. */
-  ended?: string;
+  /** True once it takes images. */
+  ready: boolean;
+  jobs: Map<number, Job & { timer: NodeJS.Timeout }>;
 }
+
+const PATIENCE = 60_000;
 
 /** Starts the workers; idle workers do not keep the process alive. */
-export function createImageWorkers({ threads = 1, ...options }: ImageWorkersOptions): ImageWorkers {
-  const members = Array.from({ length: threads }, () => startMember(options));
-  let nextId = 0;
-  let closed = false;
+export function createImageWorkers(options: ImageWorkersOptions): ImageWorkers {
+  const { threads = 1, atOnce = 4, patience = PATIENCE, module, ...how } = options;
+  const url = module ?? new URL('./image-worker.ts', import.meta.url);
+  const pool = openPool({ url, threads, atOnce, patience, how });
   return {
+    ...pool,
     async load(image) {
-      if (closed) throw workerDied('it was closed');
+      const ended = pool.ended();
+      if (ended !== undefined) throw unavailable(ended);
       // What is not encoded costs less to resize here than to send to a worker.
-      if (members.length === 0 || 'pixels' in image) return loadImage(image, options);
-      const member = members.reduce((least, other) => (other.waiting.size < least.waiting.size ? other : least));
-      if (member.ended !== undefined) throw workerDied(member.ended);
-      const id = nextId++;
-      return new Promise((resolve, reject) => {
-        member.waiting.set(id, { resolve, reject });
-        member.worker.ref();
-        member.worker.postMessage({ id, image } satisfies ImageRequest);
-      });
-    },
-    async close() {
-      closed = true;
-      await Promise.all(members.map(({ worker }) => worker.terminate()));
+      if (threads === 0 || 'pixels' in image) return loadImage(image, how);
+      return new Promise((resolve, reject) => pool.add({ image, suspect: false, resolve, reject }));
     },
   };
 }
 
-function startMember(options: LoadImageOptions): Member {
-  const worker = startThread(new URL('./image-worker.ts', import.meta.url), options);
-  const member: Member = { worker, waiting: new Map() };
-  worker.unref();
-  worker.on('message', (reply: ImageReply) => {
-    const waiting = member.waiting.get(reply.id);
-    member.waiting.delete(reply.id);
-    if (member.waiting.size === 0) worker.unref();
-    if ('pixels' in reply) waiting?.resolve(reply.pixels);
-    else waiting?.reject(errorOf(reply.failure));
-  });
-  const fail = (reason: string): void => {
-    member.ended ??= reason;
-    for (const waiting of member.waiting.values()) waiting.reject(workerDied(reason));
-    member.waiting.clear();
+interface PoolOptions {
+  url: URL;
+  threads: number;
+  atOnce: number;
+  patience: number;
+  how: LoadImageOptions;
+}
+
+function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
+  const members = new Set<Member>();
+  const fresh: Job[] = [];
+  const suspects: Job[] = [];
+  let nextId = 0;
+  let ended: string | undefined;
+
+  const hand = (member: Member, job: Job): void => {
+    const id = nextId++;
+    const timer = setTimeout(() => lose(member, `no answer within ${patience / 1000} s`), patience);
+    member.jobs.set(id, { ...job, timer });
+    member.worker.postMessage({ id, image: job.image } satisfies ImageRequest);
   };
-  worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)));
-  worker.on('exit', (code) => fail(`it ended with code ${code}`));
+  const dispatch = (): void => {
+    for (const member of members) {
+      if (!member.ready) continue;
+      if (member.jobs.size === 0 && suspects.length > 0) hand(member, suspects.shift() as Job);
+      // A suspect is alone with its worker, so that it takes nobody with it.
+      const alone = [...member.jobs.values()].some(({ suspect }) => suspect);
+      while (!alone && suspects.length === 0 && fresh.length > 0 && member.jobs.size < atOnce) {
+        hand(member, fresh.shift() as Job);
+      }
+    }
+    const waiting = fresh.length + suspects.length > 0;
+    for (const { worker, jobs } of members) {
+      if (waiting || jobs.size > 0) worker.ref();
+      else worker.unref();
+    }
+  };
+  const answer = (member: Member, reply: ImageReply): void => {
+    if ('ready' in reply) member.ready = true;
+    else {
+      const job = member.jobs.get(reply.id);
+      member.jobs.delete(reply.id);
+      clearTimeout(job?.timer);
+      if ('pixels' in reply) job?.resolve(reply.pixels);
+      else job?.reject(errorOf(reply.failure));
+    }
+    dispatch();
+  };
+  const abandon = (reason: string): void => {
+    ended = reason;
+    for (const job of [...fresh.splice(0), ...suspects.splice(0)]) job.reject(unavailable(reason));
+  };
+  /** A worker is gone, or will be. */
+  const lose = (member: Member, reason: string): void => {
+    if (!members.delete(member)) return;
+    void member.worker.terminate();
+    for (const { timer, ...job } of member.jobs.values()) {
+      clearTimeout(timer);
+      if (ended !== undefined) job.reject(unavailable(ended));
+      else if (job.suspect) job.reject(quarantined(job.image, reason));
+      else suspects.push({ ...job, suspect: true });
+    }
+    if (ended !== undefined) return;
+    // One that never took an image could not be started, and another could not either.
+    if (member.ready) start();
+    if (members.size === 0) abandon(reason);
+    else dispatch();
+  };
+  const start = (): void => void members.add(startMember({ url, how, answer, lose }));
+  for (let number = 0; number < threads; number++) start();
+  return {
+    add(job: Job): void {
+      fresh.push(job);
+      dispatch();
+    },
+    /** Why no image is taken any more. */
+    ended: () => ended,
+    inFlight: () => [...members].reduce((sum, { jobs }) => sum + jobs.size, 0),
+    async close(): Promise<void> {
+      abandon('they were closed');
+      const workers = [...members].map(({ worker }) => worker);
+      // One that does not keep the process alive could not be waited for.
+      for (const worker of workers) worker.ref();
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+function startMember(request: {
+  url: URL;
+  how: LoadImageOptions;
+  answer: (member: Member, reply: ImageReply) => void;
+  lose: (member: Member, reason: string) => void;
+}): Member {
+  const { url, how, answer, lose } = request;
+  const member: Member = { worker: startThread(url, how), ready: false, jobs: new Map() };
+  member.worker.unref();
+  member.worker.on('message', (reply: ImageReply) => answer(member, reply));
+  member.worker.on('error', (error) => lose(member, error instanceof Error ? error.message : String(error)));
+  member.worker.on('exit', (code) => lose(member, `it ended with code ${code}`));
   return member;
 }
 
-function workerDied(found: string): TristageError {
+/** The error of an image that no worker survives. */
+function quarantined(image: ImageRef, reason: string): TristageError {
+  return new TristageError({
+    kind: 'data',
+    code: 'E_IMAGE_WORKER',
+    message: 'an image ended two workers that decoded it',
+    where: nameOfImage(image),
+    found: reason,
+    expected: 'an image that can be decoded',
+    fix: 'look at this file; it may be damaged or hostile',
+  });
+}
+
+function unavailable(found: string): TristageError {
   return new TristageError({
     kind: 'failure',
     code: 'E_IMAGE_WORKER',
-    message: 'a thread that loads images has ended',
+    message: 'the threads that load images are not available',
     found,
-    expected: 'a thread that lives as long as the run',
+    expected: 'threads that live as long as the run',
     fix: 'report this with the run folder',
   });
 }
