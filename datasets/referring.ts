@@ -41,6 +41,6 @@ export function referringSample({ box, texts, name }: Referred, { task, options,
     task === 'refer'
       ? { question: expression === '' ? '' : drawInstruction('refer', expression, pick), answer: place }
       : { question: drawInstruction('identify', place, pick), answer: expression };
-  const objects = name === undefined ? [] : [{ name, box }];
-  return { turns: [turn], boxes: [box], truth: { target: box, objects } };
+  const objects = name === undefined ? {} : { objects: [{ name, box }] };
+  return { turns: [turn], boxes: [box], truth: { target: box, ...objects } };
 }

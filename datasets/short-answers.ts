@@ -53,7 +53,11 @@ export function answerSample({ question, answers, type }: ShortAnswered, { optio
     .filter(({ answer }) => answer !== '');
   const drawn = options.answers === 'drawn' ? drawnOf(usable, pick) : usable[0]?.answer;
   const turn = { question: asked === '' ? '' : drawInstruction('vqa', asked, pick), answer: drawn ?? '' };
-  return { turns: [turn], truth: { objects: [], ...(type === undefined ? {} : { questionType: type }) } };
+  const given = answers.flatMap(([answer, count]) => Array<string>(count).fill(answer));
+  return {
+    turns: [turn],
+    truth: { ...(type === undefined ? {} : { questionType: type }), ...(given.length > 1 ? { answers: given } : {}) },
+  };
 }
 
 function drawnOf(usable: readonly { answer: string; count: number }[], pick: Pick): string | undefined {

@@ -43,10 +43,12 @@ export interface SceneObject {
 
 /** What is known about an image and a question in machine-readable form; metrics read it, training does not. */
 export interface Truth {
-  /** Every object of the image; an object that occurs twice stands twice. */
-  readonly objects: readonly SceneObject[];
+  /** Objects of the image, those that occur twice twice; of a caption or a [grounding] answer all of them. */
+  readonly objects?: readonly SceneObject[];
   /** The kind of a [vqa] question, such as `count` or `colour`; accuracy is given for each kind. */
   readonly questionType?: string;
+  /** What each of several people answered to a [vqa] question, as they wrote it. */
+  readonly answers?: readonly string[];
   /** The exact box that a [refer] answer should name. */
   readonly target?: Box;
 }

@@ -23,7 +23,7 @@ export function nameForms(names: readonly string[]): NameForms {
 
 /** The names of all objects of some truths, sorted. */
 export function namesOfTruths(truths: readonly Truth[]): string[] {
-  return [...new Set(truths.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
+  return [...new Set(truths.flatMap(({ objects = [] }) => objects.map(({ name }) => name)))].sort();
 }
 
 /**

@@ -17,8 +17,9 @@ import { captionObjectF1 } from './caption-objects.ts';
 import { detectionF1, type ObjectsItem } from './detection.ts';
 import { accuracyByType, exactMatch, groupByType } from './exact-match.ts';
 import { groundingF1 } from './grounding.ts';
-import { type Estimate, wilson } from './interval.ts';
+import { type Estimate, meanEstimate, wilson } from './interval.ts';
 import { namesOfTruths } from './names.ts';
+import { vqaAccuracy } from './vqa.ts';
 
 /** One question that a model has answered. */
 export interface Prediction {
@@ -40,7 +41,7 @@ export type ScoredTask = (typeof SCORED_TASKS)[number];
 export interface Metrics {
   /** One figure a task: accuracy at IoU 0.5, exact match, mean accuracy of the question types, F1, F1, object F1. */
   readonly tasks: Partial<Record<ScoredTask, Estimate>>;
-  /** More figures, by name: `refer.meanIou`, `refer.answered`, `vqa.<type>`, `caption.exact`. */
+  /** More figures, by name: `refer.meanIou`, `refer.answered`, `vqa.<type>`, `vqa.official`, `caption.exact`. */
   readonly details: Readonly<Record<string, Estimate>>;
 }
 
@@ -51,6 +52,8 @@ export interface SummaryOptions {
   names?: readonly string[];
 }
 
+/** VQA accuracy as the challenge counts it, of the questions that several people answered. */
+const OFFICIAL = 'official';
 /** The type of [vqa] questions whose source names none. */
 const UNTYPED = 'all';
 
@@ -81,6 +84,8 @@ export function summarise(predictions: readonly Prediction[], options: SummaryOp
     tasks.vqa = mean;
     for (const [type, estimate] of Object.entries(types)) details[`vqa.${type}`] = estimate;
   }
+  const judged = of('vqa').flatMap(judgedByPeople);
+  if (judged.length > 0) details[`vqa.${OFFICIAL}`] = meanEstimate(judged, seedOf('vqa official'));
   const detection = of('detection').map(detectionItem);
   if (detection.length > 0) tasks.detection = detectionF1(detection, { names, seed: seedOf('detection') });
   const grounding = of('grounding').map(groundingItem);
@@ -141,6 +146,10 @@ function typedItem({ reference, answer, truth }: Prediction) {
   return { reference, answer, type: truth?.questionType ?? UNTYPED };
 }
 
+function judgedByPeople({ answer, truth }: Prediction): number[] {
+  return truth?.answers === undefined ? [] : [vqaAccuracy({ prediction: answer, answers: truth.answers })];
+}
+
 /** The exact target, or else the box of the reference. */
 function boxItem({ id, reference, answer, truth }: Prediction): BoxItem {
   const target = truth?.target ?? firstBoxOfAnswer(reference);
@@ -167,5 +176,5 @@ function groundingItem({ reference, answer, truth }: Prediction): ObjectsItem {
 }
 
 function captionItem({ answer, truth }: Prediction): { names: string[]; answer: string }[] {
-  return truth === undefined ? [] : [{ names: truth.objects.map(({ name }) => name), answer }];
+  return truth?.objects === undefined ? [] : [{ names: truth.objects.map(({ name }) => name), answer }];
 }

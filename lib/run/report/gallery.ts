@@ -126,7 +126,7 @@ function recordedScenes({ answers }: Answered, { name, share }: { name: string; 
   const byTruth = new Map<string, Answer[]>();
   for (const answer of answers) {
     if (answer.source !== name) continue;
-    const key = answer.truth === undefined ? answer.id : JSON.stringify(answer.truth.objects);
+    const key = answer.truth?.objects === undefined ? answer.id : JSON.stringify(answer.truth.objects);
     byTruth.set(key, [...(byTruth.get(key) ?? []), answer]);
   }
   return [...byTruth.values()].slice(0, share).map((asked) => ({ source: name, asked }));

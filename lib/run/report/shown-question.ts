@@ -35,7 +35,7 @@ function trueBoxes({ task, reference, truth }: Answer): NamedPictureBox[] {
     const target = truth?.target ?? firstBoxOfAnswer(reference);
     return target === undefined ? [] : [{ name: '', box: target }];
   }
-  return task === 'grounding' && truth !== undefined ? [...truth.objects] : namedBoxesOfAnswer(reference);
+  return task === 'grounding' && truth?.objects !== undefined ? [...truth.objects] : namedBoxesOfAnswer(reference);
 }
 
 function shownAnswer(answer: Answer, names: readonly string[]): ShownAnswer {

@@ -78,7 +78,7 @@ export function rightAnswer(question: string, objects: readonly SceneObject[], c
 type Check = (sample: Sample, colour: string) => void;
 
 const lastOf = (sample: Sample) => sample.turns.at(-1)!;
-const objectsOf = (sample: Sample) => sample.truth!.objects;
+const objectsOf = (sample: Sample) => sample.truth!.objects!;
 
 function checkCaption(text: string, sample: Sample, colour: string): void {
   const names = objectsOf(sample).map(({ name }) => name);

@@ -80,6 +80,23 @@ describe('summary', () => {
     assert.deepEqual(summariseChance(PERFECT, { seed: 4 }), summariseChance(PERFECT, { seed: 4 }));
   });
 
+  test('what several people answered gives the accuracy of the VQA challenge beside the exact match', () => {
+    const ask = (answer: string, answers: string[]): Prediction => ({
+      id: answer,
+      task: 'vqa',
+      reference: 'two',
+      answer,
+      truth: { questionType: 'number', answers },
+    });
+    const said = ['two', 'two', 'two', 'two', '3', '3', '3', 'four', 'four', 'five'];
+    const { tasks, details } = summarise([ask('Two.', said), ask('3', said), ask('four', said), ask('six', said)]);
+    assert.equal(tasks.vqa?.value, 0.25);
+    // Each annotator's vote is weighed by the nine others: 1, (3 * 2/3 + 7) / 10, (2 * 1/3 + 8 * 2/3) / 10, 0.
+    assert.ok(Math.abs((details['vqa.official']?.value ?? 0) - (1 + 0.9 + 0.6 + 0) / 4) < 1e-9);
+    assert.equal(details['vqa.official']?.n, 4);
+    assert.equal(summarise(PERFECT).details['vqa.official'], undefined);
+  });
+
   test('references stand in where a source gives no truth', () => {
     const bare = PERFECT.map(({ truth: _, ...rest }) => rest);
     const { tasks, details } = summarise(bare);
