@@ -21,9 +21,10 @@ export function evalText(report: EvalReport): string {
   const columns = CONTROLS.filter((name) => metrics[name] !== undefined);
   const controls = columns.map((name) => new Map(metrics[name] === undefined ? [] : estimatesOf(metrics[name])));
   const head = ['task', 'figure', 'n', 'model', '95 %', ...columns];
-  const rows = estimatesOf(metrics.model).map(([name, estimate]) => {
+  const rows = estimatesOf(metrics.model).map(([name, estimate], place, all) => {
     const [task = '', detail] = name.split(/\.(.*)/s);
-    const label = detail === undefined ? [task, MEANING[task] ?? ''] : ['', detail];
+    const first = all[place - 1]?.[0].split('.')[0] !== task;
+    const label = detail === undefined ? [task, MEANING[task] ?? ''] : [first ? task : '', detail];
     const beside = controls.map((values) => number(values.get(name)));
     return [...label, String(estimate.n), number(estimate), interval(estimate), ...beside];
   });
