@@ -63,7 +63,9 @@ export interface RowPlan {
   readonly task: Task;
   readonly samplesPerImage: number;
   readonly sizes: boolean;
-  /** Decides, with the contents of the inputs, which rows there are. */
+  /** Of the code that reads the rows. */
+  readonly revision: number;
+  /** Decides, with the contents of the inputs and the revision, which rows there are. */
   readonly indexKey: unknown;
   /** Decides, with the rows, what the samples are. */
   readonly sampleKey: unknown;

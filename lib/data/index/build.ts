@@ -74,7 +74,14 @@ export async function buildIndex(plan: RowPlan, request: BuildRequest): Promise<
   await removeTemporaries(partial);
   const inputs = request.inputs ?? (await digestInputs(plan));
   const state = (await continued(partial, plan, { inputs, verify: request.verify })) ?? {
-    ...{ format: 1 as const, source: plan.name, key: plan.indexKey, verify: request.verify, inputs: [...inputs] },
+    ...{
+      format: 1 as const,
+      source: plan.name,
+      key: plan.indexKey,
+      revision: plan.revision,
+      verify: request.verify,
+      inputs: [...inputs],
+    },
     ...{ batchRows: 0, segments: [], seen: 0, lastId: '', sections: [], rejections: [], folders: [] },
   };
   if (state.seen > 0) request.onResume?.(state.segments.reduce((sum, { rows }) => sum + rows, 0));
@@ -96,7 +103,14 @@ export async function buildIndex(plan: RowPlan, request: BuildRequest): Promise<
     });
   }
   const manifest: IndexManifest = {
-    ...{ format: 1, tool: request.tool, source: plan.name, key: plan.indexKey, verify: request.verify },
+    ...{
+      format: 1,
+      tool: request.tool,
+      source: plan.name,
+      key: plan.indexKey,
+      revision: plan.revision,
+      verify: request.verify,
+    },
     ...{ rows, fingerprint, rejected, rejections, batchRows, segments: [...segments] },
     ...{ inputs: [...inputs], folders: await digestFolders(work.taken().folders, plan.root) },
   };
@@ -142,9 +156,10 @@ async function continued(
 ): Promise<IndexState | undefined> {
   const state = await readState(partial);
   if (state === undefined) return undefined;
-  const wanted = { source: plan.name, key: JSON.parse(JSON.stringify(plan.indexKey)), verify, inputs };
-  const { source, key, verify: how, inputs: digests } = state;
-  if (!isDeepStrictEqual({ source, key, verify: how, inputs: digests }, wanted)) return undefined;
+  const own = { source: plan.name, key: JSON.parse(JSON.stringify(plan.indexKey)), revision: plan.revision };
+  const { source, key, revision, verify: how, inputs: digests } = state;
+  const there = { source, key, revision, verify: how, inputs: digests };
+  if (!isDeepStrictEqual(there, { ...own, verify, inputs })) return undefined;
   for (const [place, { bytes }] of state.segments.entries()) {
     const status = await stat(join(partial, segmentName(place))).catch(() => undefined);
     if (status?.size !== bytes) return undefined;

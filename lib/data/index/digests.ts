@@ -16,12 +16,11 @@ const IMAGE = /\.(jpe?g|png|gif|webp|tiff?|avif|bmp)$/i;
  * @throws TristageError E_FILE_READ
  */
 export async function digestInput(path: string, root: string): Promise<InputDigest> {
-  const name = belowRoot(path, root);
   try {
-    if (TAR.test(path)) return { path: name, ...(await sampledDigest(path)), sampled: true };
+    const name = belowRoot(path, root);
+    // Files in a folder change without a trace on the folder.
     if ((await stat(path)).isDirectory()) return { path: name, ...(await listedDigest(path)), sampled: true };
-    const { hash, bytes } = await sha256File(path);
-    return { path: name, bytes, sha256: hash };
+    return { path: name, ...(await remembered('content', path, contentDigest)) };
   } catch (error) {
     throw new TristageError({
       kind: 'data',
@@ -34,6 +33,34 @@ export async function digestInput(path: string, root: string): Promise<InputDige
       cause: error,
     });
   }
+}
+
+async function contentDigest(path: string): Promise<Omit<InputDigest, 'path'>> {
+  if (TAR.test(path)) return { ...(await sampledDigest(path)), sampled: true };
+  const { hash, bytes } = await sha256File(path);
+  return { bytes, sha256: hash };
+}
+
+const SETTLED_MS = 2000;
+
+/** Answers of this process, each with what the file system said of the file then. */
+const answers = new Map<string, { seen: string; answer: Promise<unknown> }>();
+
+/**
+ * Asks once for each file: lines of a mixture share files. The time of the last change of a file's entry, which nobody can set, tells
+ * whether an answer still holds; between processes only content counts.
+ */
+async function remembered<T>(what: string, path: string, ask: (path: string) => Promise<T>): Promise<T> {
+  const { size, ino, mtimeNs, ctimeNs, ctimeMs } = await stat(path, { bigint: true });
+  // Within one tick of the file system's clock another change would not show.
+  if (Date.now() - Number(ctimeMs) < SETTLED_MS) return ask(path);
+  const seen = [size, ino, mtimeNs, ctimeNs].join();
+  const known = answers.get(`${what} ${path}`);
+  if (known?.seen === seen) return known.answer as Promise<T>;
+  const answer = ask(path);
+  answers.set(`${what} ${path}`, { seen, answer });
+  answer.catch(() => answers.delete(`${what} ${path}`));
+  return answer;
 }
 
 async function listedDigest(folder: string): Promise<{ bytes: number; sha256: string }> {
@@ -53,12 +80,16 @@ async function listedDigest(folder: string): Promise<{ bytes: number; sha256: st
  * @param path relative to the root
  */
 export async function digestFolder(path: string, root: string): Promise<FolderDigest> {
-  const entries = await readdir(join(root, path), { withFileTypes: true }).catch(() => []);
-  const names = entries
-    .filter((entry) => (entry.isFile() ? IMAGE.test(entry.name) : isData(join(root, path, entry.name))))
+  const names = await remembered('names', join(root, path), namesIn).catch(() => []);
+  return { path, entries: names.length, sha256: sha256(names.join('\n')) };
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => (entry.isFile() ? IMAGE.test(entry.name) : isData(join(folder, entry.name))))
     .map((entry) => (entry.isFile() ? entry.name : `${entry.name}/`))
     .sort();
-  return { path, entries: names.length, sha256: sha256(names.join('\n')) };
 }
 
 /** An index may lie within the data that it is of, hidden folders are nobody's data. */

@@ -59,7 +59,7 @@ function cached(
   plan: RowPlan,
   { inputs, request, cache }: { inputs: readonly InputDigest[]; request: EnsureRequest; cache: string },
 ): string {
-  const key = sha256(JSON.stringify([plan.indexKey, plan.places, inputs, request.verify]));
+  const key = sha256(JSON.stringify([plan.indexKey, plan.revision, plan.places, inputs, request.verify]));
   return join(cache, `${plan.name}-${key.slice(0, 16)}`);
 }
 
@@ -80,6 +80,7 @@ async function usable(plan: RowPlan, look: Look): Promise<{ manifest: IndexManif
       return { reason: 'it has no index yet' };
     }
     checkIndexKey(folder, manifest, plan);
+    if (manifest.revision !== plan.revision) return { reason: 'its rows are read in another way now' };
     const changed = await staleness(manifest, { root: plan.root, inputs });
     if (changed !== undefined) return { reason: `its index is out of date, ${changed}` };
     if (VERIFY.indexOf(manifest.verify) < VERIFY.indexOf(request.verify)) {
@@ -117,7 +118,7 @@ export interface IndexedSource extends EnsuredIndex {
 export async function openIndexed(plan: RowPlan, request: EnsureRequest): Promise<IndexedSource> {
   const ensured = await ensureIndex(plan, request);
   const store = await openIndex(ensured.folder, ensured.manifest);
-  const { info, signal } = request;
-  const fitness = await fitnessOf(plan, store, { dir: ensured.folder, info, signal });
+  const { tool, info, signal } = request;
+  const fitness = await fitnessOf(plan, store, { dir: ensured.folder, tool, info, signal });
   return { ...ensured, source: openRows(plan, fitRows(store, fitness)), rejections: fitness.rejections };
 }

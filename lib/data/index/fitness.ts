@@ -35,6 +35,8 @@ const STEP_ROWS = 4096;
 
 export interface FitnessRequest {
   dir: string;
+  /** Name and version of the program. */
+  tool: string;
   signal?: AbortSignal | undefined;
   /** Told before a look that takes more than a moment. */
   info: (message: string) => void;
@@ -45,8 +47,9 @@ export interface FitnessRequest {
  * @throws TristageError E_SOURCE when no row is fit, E_INDEX for a damaged index
  */
 export async function fitnessOf(plan: RowPlan, store: RowStore, request: FitnessRequest): Promise<Fitness> {
-  const key = JSON.parse(JSON.stringify(plan.sampleKey)) as unknown;
-  const path = join(request.dir, `samples-${sha256(JSON.stringify(key)).slice(0, 16)}.json`);
+  const path = join(request.dir, `samples-${sha256(JSON.stringify(plan.sampleKey)).slice(0, 16)}.json`);
+  // What counts as fit may change with the program.
+  const key = JSON.parse(JSON.stringify([plan.sampleKey, plan.revision, request.tool])) as unknown;
   const known = await readFitness(path);
   if (known?.rows === store.hash && JSON.stringify(known.key) === JSON.stringify(key)) return known;
   if (store.length > STEP_ROWS) request.info(`source ${plan.name}: making each of ${store.length} samples once`);

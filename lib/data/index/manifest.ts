@@ -57,8 +57,10 @@ export type Verify = (typeof VERIFY)[number];
 const common = {
   format: z.literal(1),
   source: z.string(),
-  /** Name, revision and options that decide the rows. */
+  /** Name and options that decide the rows. */
   key: z.unknown(),
+  /** Of the code that read the rows. */
+  revision: z.int(),
   verify: z.enum(VERIFY),
   batchRows: z.int().min(1).max(SECTION_ROWS),
   segments: z.array(segment),

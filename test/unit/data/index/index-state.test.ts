@@ -104,6 +104,19 @@ describe('what has changed', () => {
     assert.deepEqual(some.manifest.rejections, [{ reason: 'skipped', count: 1, examples: ['a'] }]);
   });
 
+  test('code that reads the rows in another way makes it again; another program looks at the samples again', async () => {
+    const root = await pictures(['a', 'b']);
+    const place = { index: join(root, 'index') };
+    const plan = lines.plan({ root });
+    await indexed(plan, { place });
+    const newer = await indexed({ ...plan, revision: 2 }, { place });
+    assert.deepEqual([newer.built, newer.manifest.revision], [true, 2]);
+    assert.match(newer.said.join(), /read in another way/);
+    const strict = { ...plan, revision: 2, sample: () => ({ turns: [] }) };
+    assert.equal((await indexed(strict, { place })).source.length, 2);
+    await assert.rejects(indexed(strict, { place, tool: 'test 2' }), { code: 'E_SOURCE' });
+  });
+
   test('a closer look makes it again, a lesser one does not', async () => {
     const root = await pictures(['a', 'b']);
     await writePicture(join(root, 'images/b.jpg'), { width: 400, height: 300 });
