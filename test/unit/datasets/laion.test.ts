@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, truncate } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { laion } from '../../../datasets/laion.ts';
 import { bytesOfImage } from '../../../lib/data/image-bytes.ts';
+import { openIndexed } from '../../../lib/data/index/ensure.ts';
 import { type TarEntry, writeTar } from '../../../lib/formats/tar-writer.ts';
 import { counting } from './emoji-support.ts';
 
@@ -97,6 +99,31 @@ describe('laion', () => {
     assert.match(source.notes.join(), /^1 row left out, damaged tar: 00000\.tar: /);
     await truncate(join(root, '00001.tar'), 1000);
     await assert.rejects(laion.open({ root }), { code: 'E_SOURCE', kind: 'data' });
+  });
+
+  test('a compressed shard is unpacked into the cache and its images are read from there, through an index too', async () => {
+    const root = await mkdtemp(join(folder, 'set-'));
+    const before = process.env['TRISTAGE_CACHE_DIR'];
+    process.env['TRISTAGE_CACHE_DIR'] = join(root, 'cache');
+    try {
+      const entries = ['a', 'b'].flatMap((key) => [
+        { name: `${key}.jpg`, content: `picture ${key}` },
+        { name: `${key}.txt`, content: `caption ${key}` },
+      ]);
+      await writeTar(join(root, 'plain'), entries);
+      await writeFile(join(root, '00000.tar.gz'), gzipSync(await readFile(join(root, 'plain'))));
+      const place = { index: join(root, 'index') };
+      const request = { place, verify: 'quick', tool: 'test', info: () => {} } as const;
+      for (const source of [await laion.open({ root }), (await openIndexed(laion.plan({ root }), request)).source]) {
+        const { id, image, turns } = await source.get(1, () => 0);
+        assert.deepEqual([id, turns[0]!.answer], ['00000.tar.gz/b', 'caption b']);
+        assert.ok(image !== undefined && 'offset' in image && image.name === join(root, '00000.tar.gz/b.jpg'));
+        assert.equal(Buffer.from(await bytesOfImage(image)).toString(), 'picture b');
+      }
+    } finally {
+      if (before === undefined) delete process.env['TRISTAGE_CACHE_DIR'];
+      else process.env['TRISTAGE_CACHE_DIR'] = before;
+    }
   });
 
   test('a missing root is a data error before the first step', async () => {
