@@ -86,7 +86,7 @@ interface Ready {
  */
 export function createLoader(options: LoaderOptions): Loader {
   const { prefetch = 2 } = options;
-  const stream = streamOf(options);
+  const stream = loaderOrder(options);
   const workers = createImageWorkers(options.images);
   const ahead = new Map<number, Promise<Ready>>();
   const budgets = options.lines.map(({ badShare }) =>
@@ -123,7 +123,14 @@ export function createLoader(options: LoaderOptions): Loader {
   };
 }
 
-function streamOf({ lines, seed, unit = 'sample', globalBatch, packing }: LoaderOptions): SampleStream {
+/** The order in which a loader with these options draws. */
+export function loaderOrder({
+  lines,
+  seed,
+  unit = 'sample',
+  globalBatch,
+  packing,
+}: Pick<LoaderOptions, 'lines' | 'seed' | 'unit' | 'globalBatch' | 'packing'>): SampleStream {
   return createStream({
     lines: lines.map(({ source, rate, batch, cap, window }) => ({
       length: source.length,

@@ -5,8 +5,9 @@ import { TristageError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { EncodeOptions } from '../data/encode.ts';
 import type { BadSample, LeftOutRows } from '../data/ledger.ts';
-import { createLoader, type Loader } from '../data/loader.ts';
+import { createLoader, type Loader, loaderOrder } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
+import type { SampleStream } from '../data/stream.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
@@ -107,17 +108,27 @@ export function encodeOptionsOf({
   return { tokenizer: data.tokenizer, imageTokens: tokensPerImage(model), maxTokens: config.data.maxTokens };
 }
 
+/** Which samples a run draws, in which order. */
+export function orderOf(config: RunConfig, { lines }: Pick<OpenData, 'lines'>): SampleStream {
+  return loaderOrder(orderOptions(config, lines));
+}
+
+function orderOptions({ data: { mixture, packing }, train }: RunConfig, lines: readonly OpenLine[]) {
+  return {
+    lines,
+    seed: train.seed,
+    unit: mixture.unit,
+    ...(mixture.unit === 'sample' ? { globalBatch: train.globalBatch } : {}),
+    packing,
+  };
+}
+
 /** The loader of a run: the batch of a step is a pure function of the step. */
 export function openLoader({ config, model, data, onBadSamples, prefetch }: LoaderRequest): Loader {
-  const { transform, packing, mixture } = config.data;
   return createLoader({
-    lines: data.lines,
-    seed: config.train.seed,
-    unit: mixture.unit,
-    ...(mixture.unit === 'sample' ? { globalBatch: config.train.globalBatch } : {}),
+    ...orderOptions(config, data.lines),
     encode: encodeOptionsOf({ config, model, data }),
-    images: { size: model.vision.imageSize, transform },
-    packing,
+    images: { size: model.vision.imageSize, transform: config.data.transform },
     ...(prefetch === undefined ? {} : { prefetch }),
     onBadSamples,
   });

@@ -14,7 +14,7 @@ const bad = z.object({
   code: z.string(),
   where: z.string(),
   cause: z.string(),
-  replacedBy: z.int().min(0),
+  replacedBy: z.int().min(0).optional(),
 });
 const leftOut = z.object({
   source: z.string(),
@@ -36,7 +36,7 @@ export interface LedgerFault {
 /** One source in the ledger. */
 export interface LedgerSource {
   source: string;
-  /** Places of the order whose sample gave way to another, each attempt counted. */
+  /** Places of the order whose sample gave way to another, or stopped the run; each attempt counts. */
   replaced: number;
   /** Different samples among them. */
   samples: number;

@@ -1,20 +1,29 @@
 /** The plan of a run whose sources are open. */
 
 import type { RunConfig } from '../config/schema.ts';
+import { mixtureEnds } from '../data/stream.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { type Registry, stageOf } from './config.ts';
-import type { OpenData } from './data.ts';
+import { type OpenData, orderOf } from './data.ts';
 import { modelConfigOf } from './model-config.ts';
 
-/** Works out the plan of a run that trains on texts. */
+/**
+ * Works out the plan of a run that trains on texts.
+ * @throws TristageError E_MIXTURE_END where every source has a cap and they do not last for the run
+ */
 export function planOf(config: RunConfig, data: OpenData, registry: Registry): RunPlan {
   const { steps, globalBatch, microBatch = globalBatch } = config.train;
+  const order = orderOf(config, data);
+  if (order.steps < steps) throw mixtureEnds(order.steps, steps);
+  const capped = data.lines.some(({ cap }) => cap !== undefined);
   return planRun({
     model: modelConfigOf(config),
     trainable: config.train.trainable ?? stageOf(config, registry).trains,
     steps,
     globalBatch,
     microBatch,
+    // A cap moves shares in the course of a run; without one rates say them exactly.
+    ...(capped ? { drawn: order.counts(steps) } : {}),
     sources: data.lines.map(({ source, task, rate, batch }) => ({
       source: source.name,
       task,

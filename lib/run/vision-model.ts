@@ -80,7 +80,16 @@ export function visionPlan(config: RunConfig, data: VisionData): RunPlan {
     globalBatch,
     microBatches: globalBatch / microBatch,
     samples,
-    sources: [{ source: data.source, task: 'patches', samples: data.length, share: 1, epochs: samples / data.length }],
+    sources: [
+      {
+        source: data.source,
+        task: 'patches',
+        samples: data.length,
+        share: 1,
+        drawn: samples,
+        epochs: samples / data.length,
+      },
+    ],
   };
 }
 

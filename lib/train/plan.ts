@@ -12,6 +12,8 @@ export interface PlannedSource {
   samples: number;
   /** 0..1 */
   share: number;
+  /** Samples that it gives in the whole run. */
+  drawn: number;
   /** How often each of its samples is seen in the run, on average. */
   epochs: number;
 }
@@ -24,6 +26,8 @@ export interface PlanRequest {
   microBatch: number;
   /** `batch`: samples of a step that draws this source; absent: each sample draws its source. */
   sources: readonly { source: string; task: string; samples: number; rate: number; batch?: number | undefined }[];
+  /** Samples that each source gives in the whole run, where its rate alone does not say so. */
+  drawn?: readonly number[] | undefined;
 }
 
 export interface RunPlan {
@@ -56,9 +60,9 @@ export function planRun(request: PlanRequest): RunPlan {
     total += values;
     if (trains(name)) trainable += values;
   }
-  const weights = sources.map(({ rate, batch = 1 }) => rate * batch);
+  const weights = request.drawn ?? sources.map(({ rate, batch = 1 }) => rate * batch);
   const all = weights.reduce((sum, weight) => sum + weight, 0);
-  const samples = steps * globalBatch;
+  const samples = request.drawn === undefined ? steps * globalBatch : all;
   return {
     parameters,
     trainable,
@@ -73,6 +77,7 @@ export function planRun(request: PlanRequest): RunPlan {
       task,
       samples: size,
       share: (weights[line] ?? 0) / all,
+      drawn: (samples * (weights[line] ?? 0)) / all,
       epochs: (samples * (weights[line] ?? 0)) / all / size,
     })),
   };
