@@ -18,7 +18,7 @@ import { TURN_KINDS, type TurnKind, type TurnOptions, turnOf } from './turns.ts'
 
 const NAME = 'emoji-scenes';
 /** Changes when equal options begin to give other scenes or other texts. */
-const VERSION = 1;
+const VERSION = 2;
 /** Scenes kept drawn, so that the samples of one are drawn once. */
 const KEPT_SCENES = 64;
 /** Image side for which the usual sizes are given. */

@@ -53,18 +53,13 @@ export function askQuestion(about: AskAbout, wanted?: QuestionType): Asked {
   throw new RangeError('a scene about which nothing can be asked');
 }
 
-/** One time in three about a kind that is absent; else about the kind that stands there twice, if one does. */
-function howMany({ scene, kinds, draw }: AskAbout): Omit<Asked, 'type'> {
-  const absent = absentKinds(scene, kinds);
+/** About a kind that stands there, twice if one does: whether a kind is there at all is asked by `exists`. */
+function howMany({ scene, draw }: AskAbout): Omit<Asked, 'type'> {
   const groups = groupsOf(scene);
   const several = groups.filter(({ things }) => things.length > 1);
-  const ask = (plural: string, count: number) => ({
-    question: `how many ${plural} are there?`,
-    answer: String(count),
-  });
-  if (draw(3) === 0 && absent.length > 0) return ask(pickOf(absent, draw).plural, 0);
   const { things } = pickOf(several.length > 0 ? several : groups, draw);
-  return ask((things[0] as SceneThing).plural, things.length);
+  const [{ plural }] = things as [SceneThing];
+  return { question: `how many ${plural} are there?`, answer: String(things.length) };
 }
 
 /** Yes and no equally often. */
