@@ -8,9 +8,10 @@ import { TristageError } from '../core/errors.ts';
 
 /**
  * Who wrote the names of a file. `minigptv2`: a whole model or the reference's checkpoint, whose language model is wrapped by PEFT;
- * also our own names. `peft`: an adapter or a model wrapped by PEFT. `llama`: a Hugging Face LLaMA. `eva`: a bare EVA ViT.
+ * also our own names. `peft`: an adapter or a model wrapped by PEFT. `llama`: a Hugging Face LLaMA. `eva`: a bare EVA ViT. `gguf`: a
+ * LLaMA as llama.cpp names it.
  */
-export type WeightLayout = 'minigptv2' | 'peft' | 'llama' | 'eva';
+export type WeightLayout = 'minigptv2' | 'peft' | 'llama' | 'eva' | 'gguf';
 
 /** What a file's name stands for: a weight of the model, or something that no model here needs, with the reason. */
 export type NameMeaning = { name: string } | { ignored: string };
@@ -38,6 +39,7 @@ export function detectLayout(names: Iterable<string>, where: string): WeightLayo
   if (some(/^base_model\.model\./)) return 'peft';
   if (some(/^model\.(embed_tokens|layers|norm)\./)) return 'llama';
   if (some(/^(blocks\.\d+|patch_embed\.proj)\./)) return 'eva';
+  if (some(/^(token_embd\.|blk\.\d+\.)/)) return 'gguf';
   throw new TristageError({
     kind: 'checkpoint',
     code: 'E_WEIGHT_LAYOUT',
@@ -45,7 +47,7 @@ export function detectLayout(names: Iterable<string>, where: string): WeightLayo
     where,
     found:
       all.length === 0 ? 'no weight at all' : `${all.length} names such as ${all.slice(0, 4).join(', ')}`.slice(0, 300),
-    expected: 'a MiniGPT-v2 checkpoint, a PEFT adapter, a Hugging Face LLaMA or an EVA ViT',
+    expected: 'a MiniGPT-v2 checkpoint, a PEFT adapter, a LLaMA of Hugging Face or llama.cpp, or an EVA ViT',
     fix: 'give the file of weights itself, in one of these spellings',
   });
 }
@@ -70,7 +72,33 @@ function inMemory(raw: string, layout: WeightLayout): string {
       return unwrapped(`llama_model.${raw}`);
     case 'minigptv2':
       return unwrapped(raw);
+    case 'gguf':
+      return `llama_model.${fromGguf(raw)}`;
   }
+}
+
+/** llama.cpp's words for the parts of LLaMA (its gguf-py/gguf/constants.py, MODEL_ARCH.LLAMA). */
+const GGUF_PARTS: Readonly<Record<string, string>> = {
+  token_embd: 'model.embed_tokens',
+  output_norm: 'model.norm',
+  output: 'lm_head',
+  attn_norm: 'input_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+  ffn_norm: 'post_attention_layernorm',
+  ffn_gate: 'mlp.gate_proj',
+  ffn_up: 'mlp.up_proj',
+  ffn_down: 'mlp.down_proj',
+};
+
+/** A name that llama.cpp has and LLaMA does not stays as it is. */
+function fromGguf(raw: string): string {
+  const [, layer, part = '', kind] = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(raw) ?? [];
+  const words = Object.hasOwn(GGUF_PARTS, part) ? GGUF_PARTS[part] : undefined;
+  if (words === undefined || (layer === undefined) !== /^(model|lm_head)/.test(words)) return raw;
+  return `${layer === undefined ? '' : `model.layers.${layer}.`}${words}.${kind}`;
 }
 
 /**

@@ -1,12 +1,13 @@
 /** Weights in any of the published containers, as one list of names whose tensors are read one at a time. */
 
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
 import { fileError, openByteFile } from '../formats/file-bytes.ts';
 import type { HostTensor } from '../formats/host-tensor.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { isTorchTensor, openTorchFile, type TorchPlain, type TorchTensor } from '../formats/torch-zip.ts';
+import { openGgufWeights } from './gguf-weights.ts';
 import { openSharded } from './shards.ts';
 import type { WeightEntry, WeightsFile } from './weights.ts';
 
@@ -21,15 +22,15 @@ const FOLDER_FILES = [
 ] as const;
 
 /**
- * Opens weights: a safetensors file, a torch file (`.pth`, `.pt`, `.bin`), an index of shards, or a folder that holds one of these
- * under its Hugging Face or PEFT name. The content decides, not the extension. The caller closes it.
+ * Opens weights: a safetensors file, a torch file (`.pth`, `.pt`, `.bin`), a GGUF file, an index of shards, or a folder that holds one
+ * of these under its Hugging Face or PEFT name, or a single GGUF file. The content decides, not the extension. The caller closes it.
  * @throws TristageError E_FILE_READ, E_WEIGHTS_FOLDER, E_WEIGHTS_INDEX or the errors of the container
  */
 export async function openWeights(path: string): Promise<WeightsFile> {
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory() === true) return await openWeights(await mainFile(path));
   if (path.endsWith('.index.json')) return await openSharded(path, openWeights);
-  return (await isSafetensors(path)) ? await openSafetensorsWeights(path) : await openTorchWeights(path);
+  return await OPENERS[await containerOf(path)](path);
 }
 
 async function mainFile(folder: string): Promise<string> {
@@ -37,23 +38,34 @@ async function mainFile(folder: string): Promise<string> {
     const path = join(folder, name);
     if (await stat(path).catch(() => undefined)) return path;
   }
+  const quantised = (await readdir(folder)).filter((name) => name.endsWith('.gguf'));
+  if (quantised.length === 1) return join(folder, quantised[0] as string);
   throw fileError(folder, {
     code: 'E_WEIGHTS_FOLDER',
     message: 'the folder holds no weights',
-    found: 'none of the known files',
-    expected: FOLDER_FILES.join(', '),
+    found: quantised.length === 0 ? 'none of the known files' : `${quantised.length} GGUF files`,
+    expected: `${FOLDER_FILES.join(', ')}, or one GGUF file`,
     fix: 'give the folder that holds one of these files, or a file of weights',
   });
 }
 
-/** A ZIP begins with PK, a legacy torch file with the pickle opcode 0x80; a safetensors header begins with `{` at byte 8. */
-async function isSafetensors(path: string): Promise<boolean> {
+type Container = 'safetensors' | 'torch' | 'gguf';
+
+const OPENERS: Readonly<Record<Container, (path: string) => Promise<WeightsFile>>> = {
+  safetensors: openSafetensorsWeights,
+  torch: openTorchWeights,
+  gguf: openGgufWeights,
+};
+
+/** GGUF begins with its name, a ZIP with PK, a legacy torch file with the pickle opcode 0x80; a safetensors header with `{` at byte 8. */
+async function containerOf(path: string): Promise<Container> {
   const file = await openByteFile(path);
   try {
     const start = await file.read(0, Math.min(9, file.size));
-    const isZip = start[0] === 0x50 && start[1] === 0x4b && start[2] === 3 && start[3] === 4;
-    const isPickle = start[0] === 0x80 && start[1] === 2 && start[8] !== 0x7b;
-    return !isZip && !isPickle;
+    const begins = (bytes: readonly number[]): boolean => bytes.every((byte, i) => start[i] === byte);
+    if (begins([0x47, 0x47, 0x55, 0x46])) return 'gguf';
+    if (begins([0x50, 0x4b, 3, 4])) return 'torch';
+    return begins([0x80, 2]) && start[8] !== 0x7b ? 'torch' : 'safetensors';
   } finally {
     await file.close();
   }

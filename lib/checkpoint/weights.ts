@@ -8,6 +8,8 @@ export interface WeightEntry {
   readonly shape: readonly number[];
   /** The file that holds it. */
   readonly file: string;
+  /** How it is quantised in the file, where that is another type than it is read as. */
+  readonly stored?: string;
 }
 
 /** An open file or folder of weights. */
