@@ -14,7 +14,7 @@ export interface NamedBox {
 }
 
 /** Longest other side of a turn that passes for the name of a box. */
-const LONGEST_NAME = 60;
+const LONGEST_NAME = 120;
 
 /**
  * Boxes in the order in which they stand. One that follows a `<p>phrase</p>` is called by it, any other by the other side of its

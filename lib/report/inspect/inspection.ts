@@ -120,7 +120,13 @@ export interface InspectedLine {
   /** Whether its samples are shown. */
   readonly shown: boolean;
   /** What the steps that were read hold of it. */
-  readonly drawn: { readonly samples: number; readonly tokens: number; readonly supervised: number };
+  readonly drawn: {
+    readonly samples: number;
+    readonly tokens: number;
+    readonly supervised: number;
+    /** Samples by task. */
+    readonly tasks: Readonly<Record<string, number>>;
+  };
 }
 
 /** A sample that gave way to another. */

@@ -4,7 +4,7 @@ import { documentText } from '../html/document.ts';
 import { count, percent, short } from '../html/format.ts';
 import { type Fragment, type Html, html } from '../html/markup.ts';
 import { table } from '../html/table.ts';
-import type { InspectedLine, Inspection } from './inspection.ts';
+import type { InspectedLine, InspectedRow, Inspection } from './inspection.ts';
 import { rowFigure } from './row-figure.ts';
 import { pictureDefinitions, sampleCard } from './sample-card.ts';
 import { INSPECT_STYLE } from './style.ts';
@@ -39,7 +39,7 @@ function header(title: string, { run, settings, steps, batch, rows }: Inspection
       'rows',
       `${rowTokens === undefined ? 'one example each, padded to the longest' : `packed up to ${count(rowTokens)} tokens`}, ${percent(batch.fill)} full`,
     ],
-    ['loss', weighting === 'token' ? 'every trained token counts 1' : `weighted: ${weighting}`],
+    ['loss', WEIGHTINGS[weighting] ?? weighting],
   ];
   const parts = ['mixture', 'key', 'samples', 'unused'] as const;
   const names = { mixture: 'Mixture', key: 'How to read', samples: 'Samples', unused: 'Not used' };
@@ -47,6 +47,11 @@ function header(title: string, { run, settings, steps, batch, rows }: Inspection
 <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 <nav aria-label="Parts of this page"><ul>${parts.map((part) => html`<li><a href="#${part}">${names[part]}</a></li>`)}</ul></nav></header>`;
 }
+
+const WEIGHTINGS: Readonly<Record<string, string>> = {
+  token: 'every trained token counts 1',
+  'answer-root': 'an answer of n trained tokens counts √n (answer-root)',
+};
 
 /** Steps that are named one by one. */
 const NAMED_STEPS = 6;
@@ -73,8 +78,8 @@ function mixtureSection({ lines, steps }: Inspection): Html {
   const rows = lines.map((line): Fragment[] => [
     line.place,
     html`${line.source}${!only && line.shown && html` <small>shown below</small>`}`,
-    line.task,
-    html`<span class="bar" style="width:${((5 * line.share) / most).toFixed(2)}rem"></span>${percent(line.share)}`,
+    taskText(line),
+    html`<span class="share"><span class="bar" style="width:${((5 * line.share) / most).toFixed(2)}rem"></span>${percent(line.share)}</span>`,
     count(line.samples),
     short(line.epochs),
     count(line.drawn.samples),
@@ -87,7 +92,7 @@ function mixtureSection({ lines, steps }: Inspection): Html {
     'source',
     'task',
     'share of the run',
-    'has',
+    'samples',
     'epochs',
     'drawn here',
     'tokens each',
@@ -98,6 +103,14 @@ function mixtureSection({ lines, steps }: Inspection): Html {
   return html`<section id="mixture"><h2>Mixture</h2>
 <p>What the whole run draws, and on the right what ${read} ${steps.length === 1 ? 'holds' : 'hold'}. The loss is a mean over trained tokens, so sources with long answers weigh more than their share.</p>
 ${table({ caption: 'Lines of the mixture', quiet: true, head, rows, texts: 4 })}</section>`;
+}
+
+/** The task of a line; where its samples have several, those that were drawn. */
+function taskText({ task, drawn }: InspectedLine): Fragment {
+  const own = Object.entries(drawn.tasks);
+  if (own.length === 0) return task;
+  if (own.length === 1) return own[0]?.[0];
+  return own.map(([name, samples]) => `${name} ${samples}`).join(', ');
 }
 
 /** What each look means, shown with the looks themselves. */
@@ -145,7 +158,17 @@ function samplesSection(inspection: Inspection): Html {
   const { rows, pictures } = inspection;
   return html`<section id="samples"><h2>Samples</h2>
 ${pictureDefinitions(pictures)}
-${rows.map((row, place) => html`${rowFigure(row, { open: place === 0 })}${row.samples.map((sample) => sampleCard(sample, inspection))}`)}</section>`;
+${rows.map((row, place) => html`${rowHead(row, { place, before: rows[place - 1] })}${row.samples.map((sample) => sampleCard(sample, inspection))}`)}</section>`;
+}
+
+/** What stands above the samples of a row: the row where examples share it, else its step where that is another one. */
+function rowHead(
+  row: InspectedRow,
+  { place, before }: { place: number; before: InspectedRow | undefined },
+): Html | undefined {
+  const { packed, step } = row;
+  if (packed !== undefined) return rowFigure({ ...row, packed }, { open: place === 0 });
+  return before?.step === step ? undefined : html`<h3>Step ${count(step)}</h3>`;
 }
 
 /** Examples of a reason that are named. */

@@ -6,10 +6,12 @@ import type { InspectedRow, RowSpan } from './inspection.ts';
 
 type Packed = NonNullable<InspectedRow['packed']>;
 
-/** Heading, strip and mask of a row. */
-export function rowFigure({ step, row, length, packed }: InspectedRow, { open }: { open: boolean }): Html {
-  const title = html`<h3 id="row-${step}-${row}">Row ${row + 1} of step ${step}</h3>`;
-  if (packed === undefined) return title;
+/** Heading, strip and mask of a packed row. */
+export function rowFigure(
+  { step, row, length, packed }: InspectedRow & { packed: Packed },
+  { open }: { open: boolean },
+): Html {
+  const title = html`<h3>Row ${count(row + 1)} of step ${count(step)}</h3>`;
   const { room, spans } = packed;
   const examples = spans.filter(({ kind }) => kind === 'branch').length;
   const facts = `${count(length)} of ${count(room)} tokens, ${percent(length / room)} full: ${counted(examples, 'example')} in ${counted(groupsOf(spans).length, 'group')}`;
@@ -80,7 +82,7 @@ export function maskParts(spans: readonly RowSpan[]): MaskPart[] {
 
 /** Units of the drawing, and what its margins take for names. */
 const SIDE = 300;
-const MARGIN = 42;
+const MARGIN = 48;
 /** Names need as much room. */
 const NAMED = 13;
 

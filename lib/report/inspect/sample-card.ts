@@ -24,14 +24,14 @@ export function sampleCard(sample: InspectedSample, inspection: Inspection): Htm
   const again = epoch > 0 ? `, epoch ${epoch + 1}` : '';
   const notes = notesOf(sample, inspection);
   return html`<article class="sample${sample.picture === undefined ? ' text' : ''}" id="sample-${number}">
-<header><h4>#${number} ${source}: ${task}</h4><span class="note">${id}, row ${count(index)} of the source${again}; ${count(length)} tokens, ${count(supervised)} of them trained</span></header>
+<header><h4>#${number} ${source}: ${task}</h4><span class="note">id ${id}, sample ${count(index)} of the source${again}; ${count(length)} tokens, ${count(supervised)} of them trained</span></header>
 ${pictureFigure(sample, inspection)}
-<dl class="said">${sample.turns.map(({ prompt, answer }, turn) => {
+<div class="words"><dl class="said">${sample.turns.map(({ prompt, answer }, turn) => {
     const which = sample.turns.length > 1 ? ` ${turn + 1}` : '';
     return html`<dt>prompt${which}</dt><dd><bdi>${prompt}</bdi></dd><dt>answer${which}, trained</dt><dd class="answer"><bdi>${answer}</bdi></dd>`;
   })}</dl>
 ${notes.length > 0 && html`<ul class="warnings">${notes.map((note) => html`<li>${note}</li>`)}</ul>`}
-${tokenFrame(sample.tokens, `Tokens of sample ${number}`)}</article>
+${tokenFrame(sample.tokens, `Tokens of sample ${number}`)}</div></article>
 `;
 }
 

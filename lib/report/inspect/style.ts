@@ -4,14 +4,16 @@
 export const INSPECT_STYLE = `
 :root{--trained:#0a58a8;--trained-back:#e3effb;--slot:#e9e3f6;--slot-line:#6a4bb0;--byte-line:#8a5a00}
 @media (prefers-color-scheme:dark){:root{--trained:#7fb8f5;--trained-back:#1d3450;--slot:#2e2740;--slot-line:#b79cff;--byte-line:#f0c060}}
+.share{white-space:nowrap}
 .bar{display:inline-block;height:.7rem;margin-right:.5rem;background:var(--series-1);vertical-align:-1px;min-width:1px}
-.key{list-style:none;padding:0;margin:.6rem 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:.5rem 1.6rem}
-.key li{display:flex;gap:.8rem;align-items:center}
-.key li>.tokens{flex:none;padding:0;background:none;border:0}
+.key{list-style:none;padding:0;margin:.6rem 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:.5rem 1.6rem}
+.key li{display:grid;grid-template-columns:9.5rem minmax(0,1fr);gap:.9rem;align-items:center}
+.key .tokens{padding:0;background:none;border:0;justify-content:flex-end;overflow:visible;max-height:none}
 .key p{margin:0;font-size:.92rem;line-height:1.35}
-.sample{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:.8rem 1rem;margin:1rem 0;display:grid;grid-template-columns:minmax(0,280px) minmax(0,1fr);gap:.4rem 1.2rem;align-items:start}
+.sample{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:.8rem 1rem;margin:1rem 0;display:grid;grid-template-columns:minmax(0,260px) minmax(0,1fr);gap:.4rem 1.2rem;align-items:start}
 .sample.text{grid-template-columns:minmax(0,1fr)}
-.sample>header,.sample>.tokens,.sample>.warnings{grid-column:1/-1}
+.sample>header{grid-column:1/-1}
+.words{min-width:0}
 .sample h4{margin:0;font-size:1.05rem;overflow-wrap:anywhere}
 .sample figcaption{font-size:.85rem;margin-top:.25rem;line-height:1.35;overflow-wrap:anywhere;color:var(--muted)}
 .warnings{margin:.2rem 0}
@@ -29,6 +31,7 @@ export const INSPECT_STYLE = `
 .tokens .y b{color:var(--ink)}
 .tokens .t{border-bottom-color:var(--trained);background:var(--trained-back);font-weight:700}
 .tokens .t small{font-weight:400;color:var(--ink)}
+.tokens .n{display:flex;align-items:flex-end;padding:0;border:0}
 .tokens em{font:italic .8rem system-ui,sans-serif;color:var(--trained);align-self:center;padding:0 .25rem 0 .5rem}
 .strip{display:flex;height:2.9rem;margin:.5rem 0 .2rem;font-size:.75rem;line-height:1}
 .strip>span{display:flex;flex-direction:column;min-width:0;flex-basis:0;border-left:2px solid var(--paper)}

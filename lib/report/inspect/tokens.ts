@@ -13,7 +13,9 @@ export function tokenFrame(tokens: readonly ShownToken[], label: string): Html {
 export function tokenChips(tokens: readonly ShownToken[]): Html {
   return html`${tokens.map((token, place) => {
     const before = tokens[place - 1];
-    return html`${!sameStretch(token, before) && stretchName(token)}${chip(token)}`;
+    const name = sameStretch(token, before) ? undefined : stretchName(token);
+    // The word must not stay behind at the end of a line.
+    return name === undefined ? chip(token) : html`<span class="n">${name}${chip(token)}</span>`;
   })}`;
 }
 

@@ -108,6 +108,12 @@ function mixtureOf(
         samples: own.length,
         tokens: own.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
         supervised: own.reduce((sum, { labels }) => sum + labels.filter((label) => label >= 0).length, 0),
+        tasks: Object.fromEntries(
+          [...new Set(own.map(({ task: name }) => name))].map((name) => [
+            name,
+            own.filter((example) => example.task === name).length,
+          ]),
+        ),
       },
     };
   });

@@ -37,7 +37,7 @@ test('a text with boxes of its own, or a long one, is no name', () => {
     'question  0.01 0.02 0.03 0.04',
     'answer  0.05 0.06 0.07 0.08',
   ]);
-  assert.deepEqual(told([`tell me of ${'very '.repeat(20)}much`, '{<1><2><3><4>}']), ['answer  0.01 0.02 0.03 0.04']);
+  assert.deepEqual(told([`tell me of ${'very '.repeat(30)}much`, '{<1><2><3><4>}']), ['answer  0.01 0.02 0.03 0.04']);
 });
 
 test('every wording of every task gives back what was put into it', () => {
