@@ -98,7 +98,7 @@ export async function buildIndex(plan: RowPlan, request: BuildRequest): Promise<
     await rm(partial, { recursive: true, force: true });
     throw emptySource(plan.name, {
       where: plan.root,
-      found: `none of ${rejected} rows`,
+      found: rejected === 0 ? 'no row for these options' : `none of ${rejected} rows`,
       notes: rejectionNotes(rejections),
     });
   }
