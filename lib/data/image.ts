@@ -5,7 +5,8 @@
 
 import sharp from 'sharp';
 import { badImage, bytesOfImage } from './image-bytes.ts';
-import { type RgbImage, resizePillowBicubic } from './resize-pillow.ts';
+import type { RgbImage } from './resize-pillow.ts';
+import { resizePillowVector } from './resize-vector.ts';
 import { type ImageRef, nameOfImage } from './sample.ts';
 
 /** Channel means of CLIP, on pixels in 0..1 (MiniGPT-v2: blip_processors.py). */
@@ -104,7 +105,7 @@ export async function loadImage(image: ImageRef, options: LoadImageOptions): Pro
 
 /** Resizes decoded pixels to a square by the named transform. */
 export async function resizeImage(image: RgbImage, size: number, transform: ImageTransform): Promise<RgbImage> {
-  if (transform === 'pillow-bicubic') return resizePillowBicubic(image, { width: size, height: size });
+  if (transform === 'pillow-bicubic') return resizePillowVector(image, { width: size, height: size });
   const raw = { width: image.width, height: image.height, channels: 3 as const };
   const resized = sharp(image.data, { raw }).resize(size, size, { fit: 'fill', kernel: 'cubic' });
   const { data, info } = await resized.raw().toBuffer({ resolveWithObject: true });

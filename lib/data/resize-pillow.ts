@@ -1,6 +1,7 @@
 /**
  * Pillow's bicubic resize, equal to the byte: separable, a = -0.5, the filter widened when an axis shrinks, the horizontal pass
  * first, rounded to 8 bits between the passes, coefficients in fixed point with 22 fraction bits. (Pillow: Resample.c)
+ * Written to be read; resize-vector.ts gives the same bytes sooner.
  */
 
 /** Fraction bits: 32, less 8 for the pixel and 2 for sums above one. */
@@ -18,7 +19,7 @@ export interface RgbImage {
 }
 
 /** For each output place its first input place and count, and `taps` coefficients. */
-interface Coefficients {
+export interface Coefficients {
   taps: number;
   first: Int32Array;
   count: Int32Array;
@@ -45,7 +46,8 @@ function cubic(distance: number): number {
   return 0;
 }
 
-function coefficients(inputs: number, outputs: number): Coefficients {
+/** The weights of one axis in fixed point with 22 fraction bits. */
+export function coefficients(inputs: number, outputs: number): Coefficients {
   const scale = inputs / outputs;
   const stretch = Math.max(scale, 1);
   const reach = REACH * stretch;
