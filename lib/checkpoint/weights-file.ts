@@ -33,7 +33,11 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   return await OPENERS[await containerOf(path)](path);
 }
 
-async function mainFile(folder: string): Promise<string> {
+/**
+ * The file in a folder that is opened for it.
+ * @throws TristageError E_WEIGHTS_FOLDER
+ */
+export async function mainFile(folder: string): Promise<string> {
   for (const name of FOLDER_FILES) {
     const path = join(folder, name);
     if (await stat(path).catch(() => undefined)) return path;

@@ -23,6 +23,23 @@ const vision = z
   })
   .describe('The vision tower: a ViT of the EVA family.');
 
+const scale = (description: string) => z.number().min(1).max(1e6).describe(description);
+
+const ropeScaling = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('linear'), factor: scale('Every frequency is divided by this.') }),
+    z.strictObject({
+      type: z.literal('llama3'),
+      factor: scale('The slow frequencies are divided by this.'),
+      lowFrequencyFactor: scale('Waves longer than originalPositions divided by this are slow.'),
+      highFrequencyFactor: scale('Waves shorter than originalPositions divided by this stay as they are.'),
+      originalPositions: count(1_000_000).describe('Positions of the first training.'),
+    }),
+  ])
+  .describe(
+    'How the rotary frequencies were scaled for longer texts, as the config.json of the weights says; absent: not.',
+  );
+
 const llm = z
   .strictObject({
     vocabulary: count(1_000_000).describe(
@@ -36,6 +53,7 @@ const llm = z
       .describe('Key and value heads of each layer; divides heads. Default: as many as heads.'),
     mlpHidden: count(131072).describe('Hidden channels of the SwiGLU part.'),
     ropeBase: z.number().min(1).max(1e9).default(10000).describe('Base of the rotary position frequencies.'),
+    ropeScaling: ropeScaling.optional(),
     rmsEps: epsilon.default(1e-5).describe('Epsilon of the RMS norms.'),
     tieEmbeddings: z.boolean().default(false).describe('Whether the head is the transposed embedding.'),
   })
@@ -79,6 +97,9 @@ export const modelSchema = (presets: readonly string[]) =>
         .default(4)
         .describe('Neighbouring visual tokens that are joined into one token of the language model.'),
       llm,
+      tokenizer: path(
+        'The tokenizer of the language model: its folder, a tokenizer.json, a tokenizer.model or a GGUF file. Default: that of LLaMA and LLaMA 2, which is built in.',
+      ).optional(),
       vocabulary: z
         .enum(['whole', 'pruned'])
         .default('whole')

@@ -146,7 +146,13 @@ function advance(
       params: llama,
       context: {
         config: llm,
-        rope: ropeTables({ positions, rows: B, headWidth: headWidth(llm), base: llm.ropeBase }),
+        rope: ropeTables({
+          positions,
+          rows: B,
+          headWidth: headWidth(llm),
+          base: llm.ropeBase,
+          scaling: llm.ropeScaling,
+        }),
         bias: T === width ? attentionBias({ mask, shape: [B, T] }) : cachedBias(mask, [B, width]),
         lora: options.withoutAdapters === true ? undefined : lora,
       },

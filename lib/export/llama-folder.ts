@@ -41,7 +41,7 @@ export async function writeLlamaFolder(folder: string, request: LlamaFolderReque
     max_position_embeddings: POSITIONS,
     rms_norm_eps: config.rmsEps,
     rope_theta: config.ropeBase,
-    rope_scaling: null,
+    rope_scaling: publishedScaling(config),
     tie_word_embeddings: config.tieEmbeddings,
     attention_bias: false,
     mlp_bias: false,
@@ -61,6 +61,21 @@ export async function writeLlamaFolder(folder: string, request: LlamaFolderReque
   await writeTokenizer(folder, vocabulary);
   const sources = new Map([...request.weights].map(([name, source]) => [spelled(name, 'llama'), cast(source, dtype)]));
   await writeShards(folder, sources, shardBytes);
+}
+
+/** `rope_scaling` of a config.json. */
+function publishedScaling({ ropeScaling }: LlamaConfig): object | null {
+  if (ropeScaling === undefined) return null;
+  const { type, factor } = ropeScaling;
+  // `type` is what versions before 4.43 read
+  if (type === 'linear') return { rope_type: type, type, factor };
+  return {
+    rope_type: type,
+    factor,
+    low_freq_factor: ropeScaling.lowFrequencyFactor,
+    high_freq_factor: ropeScaling.highFrequencyFactor,
+    original_max_position_embeddings: ropeScaling.originalPositions,
+  };
 }
 
 function cast(source: TensorSource, dtype: 'F32' | 'F16' | 'BF16'): TensorSource {

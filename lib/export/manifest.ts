@@ -31,6 +31,16 @@ const vision = z.object({
   eps: z.number(),
   lnEps: z.number(),
 });
+const ropeScaling = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('linear'), factor: z.number() }),
+  z.object({
+    type: z.literal('llama3'),
+    factor: z.number(),
+    lowFrequencyFactor: z.number(),
+    highFrequencyFactor: z.number(),
+    originalPositions: z.number(),
+  }),
+]);
 const llm = z.object({
   vocabulary: count,
   width: count,
@@ -40,6 +50,7 @@ const llm = z.object({
   kvHeads: count,
   rmsEps: z.number(),
   ropeBase: z.number(),
+  ropeScaling: ropeScaling.optional(),
   tieEmbeddings: z.boolean(),
 });
 const lora = z.object({

@@ -20,7 +20,7 @@ export const GRAPH_OPS = {
   silu: 'x / (1 + exp(-x))',
   split_heads: '[R, L, H * W] to [R, H, L, W] with W = `width`: neighbouring entries belong to one head',
   merge_heads: '[R, H, L, W] to [R, L, H * W]',
-  rope: 'x [B, H, T, W] at positions [B, T]: entry j < W / 2 and entry j + W / 2 turn as a pair by the angle position * base^(-2 j / W)',
+  rope: 'x [B, H, T, W] at positions [B, T]: entry j < W / 2 and entry j + W / 2 turn as a pair by the angle position * base^(-2 j / W), or position * frequencies[j] where these are given',
   attention:
     'q [R, H, L, W], k and v [R, K, L, W]: head h reads head floor(h * K / H) of k and v; softmax over keys of (q . k) / sqrt(W), times v. causal: a place sees itself and what stands before',
   gather: 'rows of weight by the whole numbers in x',

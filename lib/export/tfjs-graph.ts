@@ -12,6 +12,7 @@ import {
   type ModelConfig,
   tokensPerImage,
 } from '../model/config.ts';
+import { ropeFrequencies } from '../model/llama/rope.ts';
 import { LLAMA_PREFIX, LN_VISION_PREFIX, PROJECTOR_PREFIX, VISION_PREFIX } from '../model/shapes.ts';
 import { GRAPH_OPS, type GraphBlock, type GraphSize, type GraphStep, type ModelGraph } from './tfjs-graph-steps.ts';
 
@@ -175,10 +176,11 @@ function languageBlocks(config: ModelConfig): GraphBlock[] {
 const LLAMA_LAYER = `${LLAMA_PREFIX}model.layers.{i}.`;
 
 function languageBlock(config: ModelConfig): GraphStep[] {
-  const { width: D, heads, kvHeads, rmsEps, ropeBase, mlpHidden } = config.llm;
+  const { width: D, heads, kvHeads, rmsEps, ropeBase, ropeScaling, mlpHidden } = config.llm;
   const all: GraphSize[] = ['B', 'T', D];
   const hidden: GraphSize[] = ['B', 'T', mlpHidden];
   const width = headWidth(config.llm);
+  const frequencies = [...ropeFrequencies({ headWidth: width, base: ropeBase, scaling: ropeScaling })];
   const norm = (name: string): GraphStep => ({
     op: 'rms_norm',
     in: ['x'],
@@ -200,7 +202,7 @@ function languageBlock(config: ModelConfig): GraphStep[] {
     in: [name, 'positions'],
     out: [name],
     shape: ['B', count, 'T', width],
-    with: { base: ropeBase },
+    with: ropeScaling === undefined ? { base: ropeBase } : { frequencies },
   });
   return [
     norm('input_layernorm'),

@@ -80,7 +80,13 @@ export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch
     ...(plan.sources === undefined || pixels === undefined
       ? {}
       : { pixels: normalisedPixels(pixels, vision.imageSize) }),
-    rope: ropeTables({ positions, rows: positions.length / T, headWidth: headWidth(llm), base: llm.ropeBase }),
+    rope: ropeTables({
+      positions,
+      rows: positions.length / T,
+      headWidth: headWidth(llm),
+      base: llm.ropeBase,
+      scaling: llm.ropeScaling,
+    }),
     ...(bias === undefined ? {} : { bias }),
     rows: tf.tensor1d(supervised.rows, 'int32'),
     labels: tf.tensor1d(supervised.labels, 'int32'),

@@ -17,6 +17,23 @@ export interface VisionConfig {
   lnEps: number;
 }
 
+/**
+ * Frequencies of the rotation, scaled for longer texts. `linear`: every one divided by the factor. `llama3`: the slow ones divided, the
+ * fast ones left, and those between brought from one to the other.
+ */
+export type RopeScaling =
+  | { type: 'linear'; factor: number }
+  | {
+      type: 'llama3';
+      factor: number;
+      /** Divides the original positions: longer waves than that are slow. */
+      lowFrequencyFactor: number;
+      /** Divides the original positions: shorter waves than that are fast. */
+      highFrequencyFactor: number;
+      /** Positions of the first training. */
+      originalPositions: number;
+    };
+
 /** LLaMA as Hugging Face names its sizes. */
 export interface LlamaConfig {
   vocabulary: number;
@@ -28,6 +45,8 @@ export interface LlamaConfig {
   kvHeads: number;
   rmsEps: number;
   ropeBase: number;
+  /** How positions beyond those of the first training were reached; absent: not at all. */
+  ropeScaling?: RopeScaling | undefined;
   /** Whether `lm_head` is the embedding matrix itself. */
   tieEmbeddings: boolean;
 }

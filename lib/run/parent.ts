@@ -122,7 +122,10 @@ function comparable({ model, transform, prompt }: ParentFacts, rows: boolean): M
   const { vision, join: joined, llm, lora } = model;
   const { vocabulary, ...language } = llm;
   const entries = (prefix: string, values: object) =>
-    Object.entries(values).map(([key, value]): [string, string] => [`${prefix}.${key}`, String(value)]);
+    Object.entries(values).map(([key, value]): [string, string] => [
+      `${prefix}.${key}`,
+      typeof value === 'object' ? JSON.stringify(value) : String(value),
+    ]);
   const { pieceByPiece: _piece, imageTokens: _tokens, ...template } = prompt;
   // Adapters may begin with a run, but those that are there must stay as they are.
   const adapters = lora && {

@@ -1,6 +1,7 @@
 /** The start values of a run: a checkpoint, then published files, then random numbers; and what a checkpoint of it must hold. */
 
 import { readWeights } from '../checkpoint/import.ts';
+import { checkLlamaSettings, publishedLlama } from '../checkpoint/llama-settings.ts';
 import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store.ts';
 import { openWeights } from '../checkpoint/weights-file.ts';
 import type { RunConfig } from '../config/schema.ts';
@@ -107,6 +108,7 @@ async function loadPublished({ config, weights }: AssembleRequest, loaded: Loade
     const path = weights[key];
     const expected = new Map([...shapes].filter(([name]) => !loaded.values.has(name)));
     if (path === undefined || expected.size === 0) continue;
+    if (key === 'llm') await checkLanguageModel(config, path);
     const { tensors } = await readWeights({
       path,
       expected,
@@ -119,6 +121,15 @@ async function loadPublished({ config, weights }: AssembleRequest, loaded: Loade
     for (const name of tensors.keys()) loaded.external.add(name);
     for (const file of await filesOf(path)) loaded.files.set(file, key);
   }
+}
+
+/**
+ * Holds a run's language model against what its published weights say of themselves.
+ * @throws TristageError E_LLAMA_MISMATCH, E_LLAMA_CONFIG
+ */
+export async function checkLanguageModel(config: ModelConfig, path: string): Promise<void> {
+  const published = await publishedLlama(path);
+  if (published !== undefined) checkLlamaSettings(config.llm, published);
 }
 
 /** The files behind a path of weights. */

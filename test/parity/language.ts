@@ -90,6 +90,7 @@ export function caseLogits(model: LanguageModel, input: LanguageCase, trace?: Tr
         rows: 1,
         headWidth: headWidth(config),
         base: config.ropeBase,
+        scaling: config.ropeScaling,
       }),
       bias: attentionBias({ mask: Uint8Array.from(mask), shape }),
       lora,

@@ -29,6 +29,7 @@ interface Call {
   number(setting: string): number;
   list(setting: string): number[];
   flag(setting: string): boolean;
+  has(setting: string): boolean;
   /** How many outputs the step names. */
   parts: number;
   sizes: Record<string, number>;
@@ -53,9 +54,11 @@ function attention({ x: [q, k, v], flag }: Call): tf.Tensor {
   return tf.matMul(tf.softmax(scores), heads(v!));
 }
 
-function rope({ x: [x, positions], number }: Call): tf.Tensor {
+function rope({ x: [x, positions], number, list, has }: Call): tf.Tensor {
   const half = at(x!.shape, 3) / 2;
-  const turn = tf.tensor1d(Array.from({ length: half }, (_, j) => number('base') ** (-j / half)));
+  const turn = tf.tensor1d(
+    has('frequencies') ? list('frequencies') : Array.from({ length: half }, (_, j) => number('base') ** (-j / half)),
+  );
   const angle = tf.mul(tf.expandDims(tf.expandDims(tf.cast(positions!, 'float32'), 1), 3), turn);
   const [a, b] = tf.split(x!, 2, 3) as [tf.Tensor, tf.Tensor];
   const [cos, sin] = [tf.cos(angle), tf.sin(angle)];
@@ -113,7 +116,7 @@ const OPS: Record<string, (call: Call) => tf.Tensor | tf.Tensor[]> = {
   },
 };
 
-function settings({ op, with: values = {} }: Step): Pick<Call, 'number' | 'list' | 'flag'> {
+function settings({ op, with: values = {} }: Step): Pick<Call, 'number' | 'list' | 'flag' | 'has'> {
   const get = <T>(is: (value: unknown) => value is T) => {
     return (key: string): T => {
       const value = values[key];
@@ -124,6 +127,7 @@ function settings({ op, with: values = {} }: Step): Pick<Call, 'number' | 'list'
     number: get((value) => typeof value === 'number'),
     list: get((value): value is number[] => Array.isArray(value) && value.every((item) => typeof item === 'number')),
     flag: get((value) => typeof value === 'boolean'),
+    has: (key) => values[key] !== undefined,
   };
 }
 
