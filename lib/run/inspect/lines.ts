@@ -17,7 +17,7 @@ export function chosenLines(lines: readonly { source: string }[], word: string |
   const place = /^\d+$/.test(word) ? Number(word) - 1 : -1;
   if (lines[place] !== undefined) return [place];
   const names = [...new Set(lines.map(({ source }) => source))];
-  const suggestion = closest(word, names);
+  const suggestion = closest(word, names) ?? names.find((name) => word !== '' && name.includes(word.toLowerCase()));
   throw new TristageError({
     kind: 'usage',
     code: 'E_INSPECT_SOURCE',

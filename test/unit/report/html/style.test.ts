@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { STYLE } from '../../../../lib/report/html/style.ts';
+import { INSPECT_STYLE } from '../../../../lib/report/inspect/style.ts';
 
 /** Relative luminance and contrast as the web's rules for readable content define them. */
 function luminance(colour: string): number {
@@ -19,8 +20,8 @@ function contrast(a: string, b: string): number {
 }
 
 /** The variables of each colour scheme. */
-function schemes(): Map<string, string>[] {
-  return [...STYLE.matchAll(/:root\{([^}]*)\}/g)].map(
+function schemes(style = STYLE): Map<string, string>[] {
+  return [...style.matchAll(/:root\{([^}]*)\}/g)].map(
     ([, body = '']) =>
       new Map([...body.matchAll(/--([\w-]+):(#[0-9a-f]{3,6})/g)].map(([, name = '', colour = '']) => [name, colour])),
   );
@@ -38,5 +39,29 @@ test('text and signs stand out from the page in light and in dark', () => {
       }
     }
     assert.ok(colours.size >= 16);
+  }
+});
+
+test('tokens can be read and told apart in light and in dark', () => {
+  const own = schemes(INSPECT_STYLE);
+  assert.equal(own.length, 2);
+  for (const [place, shared] of schemes().entries()) {
+    const colours = new Map([...shared, ...(own[place] ?? [])]);
+    const pairs = [
+      ['ink', 'trained-back', 4.5],
+      ['ink', 'slot', 4.5],
+      ['byte-line', 'trained-back', 4.5],
+      ['byte-line', 'paper', 4.5],
+      ['trained', 'paper', 4.5],
+      ['trained', 'panel', 4.5],
+      ['trained', 'rule', 3],
+      ['trained', 'trained-back', 3],
+      ['slot-line', 'paper', 3],
+      ['slot-line', 'slot', 3],
+    ] as const;
+    for (const [sign, ground, least] of pairs) {
+      const found = contrast(colours.get(sign) as string, colours.get(ground) as string);
+      assert.ok(found >= least, `${sign} on ${ground}: ${found.toFixed(2)}`);
+    }
   }
 });
