@@ -27,9 +27,12 @@ const scale = (description: string) => z.number().min(1).max(1e6).describe(descr
 
 const ropeScaling = z
   .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('linear'), factor: scale('Every frequency is divided by this.') }),
     z.strictObject({
-      type: z.literal('llama3'),
+      type: z.literal('linear').describe('Every frequency by the same factor.'),
+      factor: scale('Every frequency is divided by this.'),
+    }),
+    z.strictObject({
+      type: z.literal('llama3').describe('Slow frequencies by a factor, fast ones not, as LLaMA 3.1 does.'),
       factor: scale('The slow frequencies are divided by this.'),
       lowFrequencyFactor: scale('Waves longer than originalPositions divided by this are slow.'),
       highFrequencyFactor: scale('Waves shorter than originalPositions divided by this stay as they are.'),
@@ -107,6 +110,12 @@ export const modelSchema = (presets: readonly string[]) =>
           'pruned: the language model knows only the pieces of the LLaMA tokenizer that its sources can use, and the 256 bytes for everything else; for small models that start from random numbers. A run that starts from another takes over its pieces.',
         ),
       lora: lora.optional(),
+      start: z
+        .enum(['published', 'narrow'])
+        .default('published')
+        .describe(
+          'Random values that weights without a file start from. published: those of the published modules. narrow: larger queries and keys in the language model, for widths of a few hundred channels.',
+        ),
       weights: weights.prefault({}),
     })
     .describe('What is trained: the vision tower, the projector and the language model.');

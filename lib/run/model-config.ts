@@ -6,12 +6,13 @@ import { llamaShapes, loraShapes, projectorShapes, type ShapeTable, visionShapes
 
 /** The sizes of a run's model; what a run file may leave open is filled in. */
 export function modelConfigOf({ model }: RunConfig): ModelConfig {
-  const { vision, join, llm, lora } = model;
+  const { vision, join, llm, lora, start } = model;
   return {
     vision,
     join,
     llm: { ...llm, kvHeads: llm.kvHeads ?? llm.heads },
     ...(lora === undefined ? {} : { lora }),
+    start,
   };
 }
 
