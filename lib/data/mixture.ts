@@ -8,7 +8,7 @@ import { permutation, type RandomStream } from '../core/rng.ts';
 import { type Apportionment, apportion } from './apportion.ts';
 
 /** Draws of a block. */
-const BLOCK = 1024;
+const BLOCK = 64;
 
 /** Where a draw falls. */
 export interface Ticket {
@@ -215,7 +215,7 @@ function firstLimit(counts: Apportionment, left: readonly number[], lines: reado
 function blockNumber(phase: Phase, unit: number, { lines }: Setting): number {
   const before = (block: number): number => unitsOf(phase.counts(Math.min(block * BLOCK, phase.draws)), lines);
   // Shares hold to within a few draws, so the block is near the one of the first guess.
-  const some = 1024 * BLOCK;
+  const some = 2 ** 20;
   const perDraw = unitsOf(phase.counts(some), lines) / some;
   let number = Math.floor(unit / perDraw / BLOCK);
   while (number > 0 && before(number) > unit) number--;

@@ -4,6 +4,8 @@
  * while the image passes through the models once.
  */
 
+import { attends, type Group, type Member, splitGroup } from './pack-groups.ts';
+import { fillRows } from './pack-rows.ts';
 import { badPack, NO_OWNER, type PackedRow } from './packed-batch.ts';
 import { type Example, IGNORE, IMAGE_SLOT, type ImageRef } from './sample.ts';
 
@@ -24,20 +26,10 @@ export interface Packing {
   readonly savedTokens: number;
 }
 
-/** Examples that stand behind one prefix. */
-interface Group {
-  examples: readonly Example[];
-  /** Tokens of the prefix; 0 for a single example. */
-  prefix: number;
-  /** Tokens of the whole group. */
-  length: number;
-  /** Place of the first example in the input. */
-  place: number;
-}
-
 /**
  * Packs examples into rows. Examples of the same image objects come behind one prefix; a group that is longer than a row becomes
- * several, each with its own prefix. Groups go into rows longest first, each into the fullest row that has room; nothing is cut.
+ * several, each with its own prefix. Groups go into rows longest first, each into the fullest row that has room; where that leaves
+ * a row too many, a few groups more are parted. No example is cut.
  * The result depends on the examples and their order only.
  * @throws TristageError E_PACK for an example whose slots are not whole images, or whose first token is supervised
  */
@@ -46,10 +38,9 @@ export function packExamples(examples: readonly Example[], options: PackOptions)
   for (const example of examples) checkExample(example, options);
   const fitting = examples.filter(({ tokenIds }) => tokenIds.length <= maxTokens);
   const groups = groupByImages(fitting).flatMap((members) => splitGroup(members, maxTokens));
-  const places = new Map(fitting.map((example, place) => [example, place]));
-  for (const group of groups) group.place = places.get(group.examples[0] as Example) as number;
-  const rows = fillRows(groups, maxTokens).map(buildRow);
-  const used = groups.reduce((sum, { length }) => sum + length, 0);
+  const filled = fillRows(groups, maxTokens);
+  const rows = filled.map(buildRow);
+  const used = filled.flat().reduce((sum, { length }) => sum + length, 0);
   const alone = fitting.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
   return {
     rows,
@@ -71,95 +62,21 @@ function checkExample(example: Example, { imageTokens }: PackOptions): void {
 }
 
 /** Examples of the same images in the same order, groups in the order in which they begin; text stays alone. */
-function groupByImages(examples: readonly Example[]): Example[][] {
+function groupByImages(examples: readonly Example[]): Member[][] {
   const numbers = new Map<ImageRef, number>();
   const numberOf = (image: ImageRef): number => {
     const number = numbers.get(image) ?? numbers.size;
     numbers.set(image, number);
     return number;
   };
-  const groups = new Map<string, Example[]>();
+  const groups = new Map<string, Member[]>();
   for (const [place, example] of examples.entries()) {
     const key = example.images.length === 0 ? `text ${place}` : example.images.map(numberOf).join(' ');
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, [example]);
-    else group.push(example);
+    if (group === undefined) groups.set(key, [{ example, place }]);
+    else group.push({ example, place });
   }
   return [...groups.values()];
-}
-
-/** One group, or several where one would be longer than a row; examples keep their order. */
-function splitGroup(members: readonly Example[], maxTokens: number): Group[] {
-  const groups: Group[] = [];
-  let open: Group | undefined;
-  for (const example of members) {
-    const wider: Group | undefined = open && groupOf([...open.examples, example]);
-    if (wider !== undefined && wider.length <= maxTokens) {
-      open = wider;
-      groups[groups.length - 1] = wider;
-    } else {
-      open = groupOf([example]);
-      groups.push(open);
-    }
-  }
-  return groups;
-}
-
-function groupOf(examples: readonly Example[]): Group {
-  const prefix = examples.length === 1 ? 0 : sharedPrefix(examples);
-  const length = examples.reduce((sum, { tokenIds }) => sum + tokenIds.length - prefix, prefix);
-  return { examples, prefix, length, place: 0 };
-}
-
-/**
- * How many tokens the examples share at their beginning. Every branch keeps the token that predicts its first supervised one, or else
- * that one would be predicted from the end of the branch before; and an image is never cut.
- */
-function sharedPrefix(examples: readonly Example[]): number {
-  const [first, ...others] = examples as [Example, ...Example[]];
-  let prefix = Math.min(...examples.map(lastShareable));
-  for (const other of others) {
-    let same = 0;
-    while (
-      same < prefix &&
-      other.tokenIds[same] === first.tokenIds[same] &&
-      attends(other, same) === attends(first, same)
-    ) {
-      same += 1;
-    }
-    prefix = same;
-  }
-  const inside = (place: number): boolean => examples.some(({ tokenIds }) => tokenIds[place] === IMAGE_SLOT);
-  while (prefix > 0 && inside(prefix - 1) && inside(prefix)) prefix -= 1;
-  return prefix;
-}
-
-/** The most tokens of an example that may be in a prefix. */
-function lastShareable({ labels, tokenIds }: Example): number {
-  const supervised = labels.findIndex((label) => label >= 0);
-  return supervised < 0 ? tokenIds.length : supervised - 1;
-}
-
-function attends({ attention }: Example, place: number): number {
-  return attention === undefined ? 1 : (attention[place] as number);
-}
-
-/** Best fit, longest first; rows and the groups in them are put back into the order of the input. */
-function fillRows(groups: readonly Group[], maxTokens: number): Group[][] {
-  const rows: { groups: Group[]; room: number }[] = [];
-  const ordered = [...groups].sort((a, b) => b.length - a.length || a.place - b.place);
-  for (const group of ordered) {
-    let best: (typeof rows)[number] | undefined;
-    for (const row of rows) if (row.room >= group.length && (best === undefined || row.room < best.room)) best = row;
-    if (best === undefined) {
-      best = { groups: [], room: maxTokens };
-      rows.push(best);
-    }
-    best.groups.push(group);
-    best.room -= group.length;
-  }
-  const byPlace = (a: Group, b: Group): number => a.place - b.place;
-  return rows.map((row) => row.groups.sort(byPlace)).sort(([a], [b]) => byPlace(a as Group, b as Group));
 }
 
 function buildRow(groups: readonly Group[]): PackedRow {
@@ -173,7 +90,7 @@ function buildRow(groups: readonly Group[]): PackedRow {
     branches: array(),
     owners: array().fill(NO_OWNER),
     attention: new Uint8Array(length),
-    examples: groups.flatMap((group) => group.examples),
+    examples: groups.flatMap(({ members }) => members.map(({ example }) => example)),
     images: [] as ImageRef[],
   };
   let at = 0;
@@ -190,7 +107,8 @@ function buildRow(groups: readonly Group[]): PackedRow {
       if (branch > 0) row.owners[at] = owner;
     }
   };
-  for (const [group, { examples, prefix }] of groups.entries()) {
+  for (const [group, { members, prefix }] of groups.entries()) {
+    const examples = members.map(({ example }) => example);
     append(examples[0] as Example, { from: 0, to: prefix, group, branch: 0 });
     const shared = imagesWithin(examples[0] as Example, prefix);
     row.images.push(...(examples[0] as Example).images.slice(0, shared));
