@@ -31,13 +31,13 @@ export interface EncodeOptions {
   maxAnswer?: number;
   /** Most tokens of the row; the answer part is cut to fit. Default: no limit of its own. */
   maxTokens?: number;
-  /** Ends every answer. Default `</s>`. */
+  /** Ends every answer. Default: the tokenizer's end, such as `</s>`. */
   endSymbol?: string;
   spacing?: PromptSpacing;
   compat?: EncodeCompat;
 }
 
-const DEFAULTS = { maxContext: 3800, maxAnswer: 1024, endSymbol: '</s>' } as const;
+const DEFAULTS = { maxContext: 3800, maxAnswer: 1024 } as const;
 
 /** A turn whose prompt is final text, placeholders included. */
 export interface PromptTurn {
@@ -127,8 +127,9 @@ function answerParts(turns: readonly PromptTurn[], options: EncodeOptions): Part
 }
 
 /** An answer with its end symbol. A special token splits a text, so it may be encoded apart; any other end belongs to the text. */
-function encodeAnswer(answer: string, { tokenizer, endSymbol = DEFAULTS.endSymbol, compat }: EncodeOptions): number[] {
+function encodeAnswer(answer: string, { tokenizer, endSymbol, compat }: EncodeOptions): number[] {
   const parseSpecials = compat?.parseSpecials ?? false;
+  if (endSymbol === undefined) return [...tokenizer.encode(answer, { parseSpecials }), tokenizer.eosId];
   const end = tokenizer.encode(endSymbol);
   const special = end.length === 1 && [tokenizer.eosId, tokenizer.bosId, tokenizer.unkId].includes(end[0] as number);
   if (!special) return tokenizer.encode(answer + endSymbol, { parseSpecials });

@@ -1,19 +1,19 @@
 /** Opens the sources of a run and the loader over them. */
 
 import type { RunConfig } from '../config/schema.ts';
-import { TristageError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { EncodeOptions } from '../data/encode.ts';
 import type { BadSample, LeftOutRows } from '../data/ledger.ts';
 import { createLoader, type Loader, loaderOrder } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
 import type { SampleStream } from '../data/stream.ts';
-import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { collectPieces, pruneTokenizer } from '../data/vocabulary.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import type { Registry } from './config.ts';
 import { dataFaults } from './data-faults.ts';
 import { type Drawing, openSourceLine, partLine } from './open-source.ts';
+import { checkRows, openTokenizer } from './tokenizer.ts';
 
 /** Raised when the same run would draw other samples: a run that began with another order cannot go on. */
 const ORDER = 2;
@@ -28,6 +28,8 @@ export interface OpenData {
   /** The configuration of the run, with the rows that its vocabulary has. */
   config: RunConfig;
   tokenizer: Tokenizer;
+  /** Hash of the tokenizer's files; absent for LLaMA's own. */
+  tokenizerHash?: string | undefined;
   /** Kept pieces of the LLaMA tokenizer, where the vocabulary is pruned. */
   pieces?: readonly number[] | undefined;
   lines: readonly OpenLine[];
@@ -38,12 +40,14 @@ export interface OpenData {
 /**
  * Opens every source of a run.
  * @param kept pieces that a pruned vocabulary takes over; absent: those that the sources can use
- * @throws TristageError of kind `data` for missing or empty sources, all of them at once, E_VOCABULARY when the model has fewer rows than the tokenizer
+ * @throws TristageError of kind `data` for missing or empty sources, all of them at once, E_TOKENIZER and E_VOCABULARY for a tokenizer
+ *   that cannot be used or does not fit the model
  */
 export async function openData(config: RunConfig, registry: Registry, kept?: readonly number[]): Promise<OpenData> {
-  const whole = await llama2Tokenizer();
+  const opened = await openTokenizer(config.model);
+  const { whole } = opened;
   const pruned = config.model.vocabulary === 'pruned';
-  if (!pruned) checkVocabulary(config, whole);
+  if (!pruned) checkRows(config.model, opened);
   const lines: OpenLine[] = [];
   const faults = dataFaults();
   for (const { drawing, line } of config.data.mixture.sources.map(partLine)) {
@@ -54,7 +58,7 @@ export async function openData(config: RunConfig, registry: Registry, kept?: rea
   const fingerprint = sha256(
     JSON.stringify([ORDER, lines.map(({ source, task, rate }) => [source.name, source.fingerprint, task, rate])]),
   );
-  if (!pruned) return { config, tokenizer: whole, lines, fingerprint };
+  if (!pruned) return { config, tokenizer: whole, tokenizerHash: opened.file?.sha256, lines, fingerprint };
   const sources = lines.map(({ source }) => source);
   const pieces = kept ?? (await collectPieces(sources, whole));
   return {
@@ -69,18 +73,6 @@ export async function openData(config: RunConfig, registry: Registry, kept?: rea
 function withVocabulary(config: RunConfig, vocabulary: number): RunConfig {
   const { model } = config;
   return { ...config, model: { ...model, llm: { ...model.llm, vocabulary } } };
-}
-
-function checkVocabulary({ model }: RunConfig, tokenizer: Tokenizer): void {
-  if (model.llm.vocabulary >= tokenizer.vocabSize) return;
-  throw new TristageError({
-    kind: 'config',
-    code: 'E_VOCABULARY',
-    message: 'the model has fewer rows than the tokenizer has pieces',
-    where: 'model.llm.vocabulary',
-    found: String(model.llm.vocabulary),
-    expected: `at least ${tokenizer.vocabSize}`,
-  });
 }
 
 /** What the sources left out when they were opened, for the ledger. */

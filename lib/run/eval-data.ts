@@ -6,12 +6,13 @@ import { evalDefaults } from '../config/schema-eval.ts';
 import { sha256 } from '../core/hash.ts';
 import type { ImageTransform } from '../data/image.ts';
 import type { Sample } from '../data/sample.ts';
-import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { summarise } from '../eval/metrics/summary.ts';
 import { collectQuestions, type Questions, withSharedImages } from '../eval/questions.ts';
 import { unanswered } from '../eval/runner.ts';
 import { type Registry, sourceOf } from './config.ts';
 import { openSourceLine, partLine } from './open-source.ts';
+import { openTokenizer } from './tokenizer.ts';
 
 /** How questions are chosen and answered. */
 export type EvalSettings = NonNullable<RunConfig['eval']>;
@@ -32,7 +33,7 @@ export interface OpenEvaluationRequest {
   /** Its `eval`; without one, `split` says which part of the training sources to ask about. */
   config: RunConfig;
   registry: Registry;
-  /** The one that the model was trained with; absent: LLaMA's whole one. */
+  /** The one that the model was trained with; absent: the whole one that the configuration names. */
   tokenizer?: Tokenizer | undefined;
   /** Questions of each task of each source, in place of what the lines say. */
   samples?: number | undefined;
@@ -64,7 +65,7 @@ export async function openEvaluation(request: OpenEvaluationRequest): Promise<Ev
   return {
     settings,
     samples: withSharedImages(samples),
-    tokenizer: request.tokenizer ?? (await llama2Tokenizer()),
+    tokenizer: request.tokenizer ?? (await openTokenizer(config.model)).whole,
     transform: config.data.transform,
     fingerprint: sha256(JSON.stringify(facts)),
     notes,

@@ -83,7 +83,7 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvalu
   const [other] = file === undefined ? [] : await openRuns([file], { registry, set });
   const folder = checkEvalFolder(run, request.out);
   const config = other === undefined ? run.config : { ...run.config, eval: other.config.eval };
-  const tokenizer = await tokenizerOf(run.checkpoint);
+  const tokenizer = await tokenizerOf(run.checkpoint, run.config);
   const evaluation = await openEvaluation({ config, registry: sourcesOf(run, other), tokenizer, samples, split });
   for (const note of evaluation.notes) logger.warn(note);
   const engine = await engineOf(request, run);

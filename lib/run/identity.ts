@@ -14,7 +14,7 @@ const FREE = new Set([...PLACES, 'badShare']);
  */
 export function identityOf(config: RunConfig): string {
   const { model, stage, data, train } = config;
-  const { weights: _, preset: __, ...sizes } = model;
+  const { weights: _, preset: __, tokenizer: _tokenizer, ...sizes } = model;
   const { steps: ___, checkpoint: ____, eval: _____, onNonFinite: ______, ...settings } = train;
   const sources = data.mixture.sources.map((line) =>
     Object.fromEntries(Object.entries(line).filter(([key]) => !FREE.has(key))),

@@ -48,7 +48,7 @@ export async function openAnswerer(request: AnswererRequest): Promise<Answerer> 
 
 async function openTrained(request: AnswererRequest): Promise<Answerer> {
   const { config, checkpoint } = await openRun(request.checkpoint, { registry: request.registry });
-  const tokenizer = await tokenizerOf(checkpoint);
+  const tokenizer = await tokenizerOf(checkpoint, config);
   const { backend, device, threads } = config.engine;
   await openFor(request, { backend, device, threads });
   const { model } = await assembleModel({

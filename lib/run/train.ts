@@ -36,8 +36,9 @@ import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run
 import { describeShares, mixtureShares } from './shares.ts';
 import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
+import { checkTokenizer } from './tokenizer.ts';
 import { updater } from './update.ts';
-import { inheritedPieces, vocabularyFacts } from './vocabulary.ts';
+import { inheritedPieces, knownTokenizer, vocabularyFacts } from './vocabulary.ts';
 import { type Assembled, assembleModel } from './weights.ts';
 
 export interface TrainRequest {
@@ -150,6 +151,7 @@ async function parentOf(
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
   const state = parseState(checkpoint.state, `${checkpoint.path}/state.json`);
+  checkTokenizer(data.tokenizerHash, knownTokenizer(checkpoint));
   checkResume({
     state,
     identity: identityOf(run.config),
@@ -251,6 +253,7 @@ async function save(session: Session, step: number): Promise<void> {
       identity: identityOf(config),
       data: data.fingerprint,
       vocabulary: data.pieces,
+      tokenizer: data.tokenizerHash,
       lineage: session.lineage,
     }),
     keep: checkpoint.keep,

@@ -4,19 +4,28 @@ import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
-import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { pruneTokenizer } from '../data/vocabulary.ts';
 import { parseState } from '../train/state.ts';
 import type { Parent } from './parent.ts';
+import { type KnownTokenizer, openTokenizer } from './tokenizer.ts';
 
 /** Kept pieces of the run that a checkpoint is of; undefined where it has the whole vocabulary. */
 export function piecesOf({ state, path }: Checkpoint): readonly number[] | undefined {
   return parseState(state, join(path, 'state.json')).vocabulary;
 }
 
-/** The tokenizer that the model of a checkpoint was trained with. */
-export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer> {
-  const whole = await llama2Tokenizer();
+/** The tokenizer that a checkpoint names by hash. */
+export function knownTokenizer({ state, path }: Checkpoint): KnownTokenizer {
+  return { sha256: parseState(state, join(path, 'state.json')).tokenizer, where: path };
+}
+
+/**
+ * The tokenizer that the model of a checkpoint was trained with.
+ * @throws TristageError E_TOKENIZER where it is not there any more, or another one is
+ */
+export async function tokenizerOf(checkpoint: Checkpoint, { model }: Pick<RunConfig, 'model'>): Promise<Tokenizer> {
+  const { whole } = await openTokenizer(model, knownTokenizer(checkpoint));
   const pieces = piecesOf(checkpoint);
   return pieces === undefined ? whole : pruneTokenizer(whole, pieces);
 }

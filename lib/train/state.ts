@@ -28,6 +28,8 @@ export interface TrainState {
   data: string;
   /** Kept pieces of the tokenizer, where the vocabulary is pruned: token n of the model is the n-th of them. */
   vocabulary?: readonly number[] | undefined;
+  /** Hash of the tokenizer's files; absent for LLaMA's own. */
+  tokenizer?: string | undefined;
   /** The runs behind this one, the nearest first; absent where it began anew. */
   lineage?: readonly Ancestor[] | undefined;
 }
@@ -40,16 +42,18 @@ export interface StateRequest {
   identity: string;
   data: string;
   vocabulary?: readonly number[] | undefined;
+  tokenizer?: string | undefined;
   lineage?: readonly Ancestor[] | undefined;
 }
 
 /** The state after `step` updates. */
 export function trainState(request: StateRequest): TrainState {
-  const { step, globalBatch, seed, identity, data, vocabulary, lineage = [] } = request;
+  const { step, globalBatch, seed, identity, data, vocabulary, tokenizer, lineage = [] } = request;
   const state = { format: 1 as const, step, samples: step * globalBatch, seed, identity, data };
   return {
     ...state,
     ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(lineage.length === 0 ? {} : { lineage }),
   };
 }
@@ -74,7 +78,8 @@ export function parseState(value: unknown, where: string): TrainState {
     if (!good || (name === 'format' && found !== 1))
       throw stateError(`${where}: ${name}`, found, name === 'format' ? '1' : `a ${type}`);
   }
-  const { vocabulary = [], lineage = [] } = state;
+  const { vocabulary = [], tokenizer = '', lineage = [] } = state;
+  if (typeof tokenizer !== 'string') throw stateError(`${where}: tokenizer`, tokenizer, 'a hash');
   if (!(Array.isArray(lineage) && lineage.every(isAncestor)))
     throw stateError(`${where}: lineage`, lineage, 'a list of runs with name, stage, step, model and sources');
   if (!(Array.isArray(vocabulary) && vocabulary.every((id) => Number.isSafeInteger(id) && id >= 0)))

@@ -25,6 +25,7 @@ const ADAPTERS: Readonly<Record<string, () => Promise<{ run(dir: string): Promis
   'text-metrics': () => import('./adapters/text-metrics.ts'),
   preprocess: () => import('./adapters/preprocess.ts'),
   tokenizer: () => import('./adapters/tokenizer.ts'),
+  'fast-tokenizers': () => import('./adapters/fast-tokenizers.ts'),
 };
 
 /** What a folder calls itself: `fixture` of its config.json, else its own name. */

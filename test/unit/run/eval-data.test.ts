@@ -38,6 +38,7 @@ function open(lines: readonly EvalSourceConfig[] | undefined, options: { samples
     { source: 'notes', root: '.', task: 'text', rate: 1, ...drawing },
   ];
   const config = {
+    model: { vocabulary: 'whole' },
     data: { mixture: { sources: mixture }, transform: 'pillow-bicubic' },
     ...(lines && { eval: evalDefaults(lines) }),
   } as unknown as RunConfig;
