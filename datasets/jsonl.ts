@@ -5,11 +5,11 @@ import { basename, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { TristageError } from '../lib/core/errors.ts';
 import { readImageSize } from '../lib/data/image-bytes.ts';
+import { needsSize, type OwnRow, ownWording, readRecord, rowOfRecord, sampleOfRecord } from '../lib/data/own-record.ts';
 import { defineRowSource, type SourceRow } from '../lib/data/row-source.ts';
 import { emptySource, type SourceRoot } from '../lib/data/source.ts';
 import { TASKS } from '../lib/data/task.ts';
 import { numberedLines } from './numbered-lines.ts';
-import { needsSize, type OwnRow, ownWording, readRecord, rowOfRecord, sampleOfRecord } from './own-record.ts';
 
 const NAME = 'jsonl';
 /** Faulty lines that an error lists. */

@@ -1,4 +1,7 @@
-/** Web data sets as img2dataset writes them: in each tar `KEY.jpg`, `KEY.txt` with the caption, `KEY.json` with the columns. */
+/**
+ * Web data sets as img2dataset writes them: in each tar `KEY.jpg`, `KEY.txt` with the caption, `KEY.json` with the columns. In own
+ * data `KEY.json` may be a list, a sample for each item, and may stand alone.
+ */
 
 import { basename, relative, resolve } from 'node:path';
 import { TristageError } from '../lib/core/errors.ts';
@@ -25,11 +28,16 @@ export interface WebRowsRequest<Row> {
   root: string;
   /** A sample must have one of these members beside its image. */
   needs: readonly string[];
+  /** Whether `.json` may be a list of columns, and samples may lack an image. */
+  own?: boolean;
   /**
    * What is kept of a sample.
    * @param reject counts one that cannot be used; undefined is to be returned then
    */
-  record(sample: WebSample, reject: (reason: string, detail: string) => undefined): Row | undefined;
+  record(
+    sample: WebSample & { hasImage: boolean },
+    reject: (reason: string, detail: string) => undefined,
+  ): Row | undefined;
 }
 
 /** The tars of a root, with absolute paths; their headers and small members decide the rows. */
@@ -51,8 +59,7 @@ export async function* webRows<Row>(request: WebRowsRequest<Row>, scan: RowScan)
     try {
       for (const { name } of shard.loose) scan.reject('name without key and extension', `${basename(path)}/${name}`);
       for (const sample of shard.samples) {
-        const row = await webRow(sample, { ...request, path, scan });
-        if (row !== undefined) yield row;
+        yield* await rowsOf(sample, { ...request, path, scan });
       }
     } finally {
       await shard.close();
@@ -60,21 +67,30 @@ export async function* webRows<Row>(request: WebRowsRequest<Row>, scan: RowScan)
   }
 }
 
-async function webRow<Row>(
+async function rowsOf<Row>(
   sample: ShardSample,
-  { root, needs, record, path, scan }: WebRowsRequest<Row> & { path: string; scan: RowScan },
-): Promise<SourceRow<Row> | undefined> {
+  { root, needs, own = false, record, path, scan }: WebRowsRequest<Row> & { path: string; scan: RowScan },
+): Promise<SourceRow<Row>[]> {
   // Keys alone may repeat between tars.
-  const id = `${basename(path)}/${sample.key}`;
-  const reject = (reason: string, detail?: string): undefined =>
-    scan.reject(reason, detail === undefined ? id : `${id}: ${detail}`) as undefined;
+  const key = `${basename(path)}/${sample.key}`;
+  const none = (reason: string, detail?: string): [] => {
+    scan.reject(reason, detail === undefined ? key : `${key}: ${detail}`);
+    return [];
+  };
   const image = imageOf(sample, shardName(path, root));
-  if (image === undefined) return reject('no image');
-  if (!needs.some((extension) => sample.member(extension) !== undefined)) return reject(`no ${needs.join(' or ')}`);
-  const columns = await columnsOf(sample);
-  if (typeof columns === 'string') return reject('damaged columns', columns);
-  const own = record({ columns, caption: await captionOf(sample, columns) }, reject);
-  return own === undefined ? undefined : { id, image, record: own };
+  if (image === undefined && !(own && sample.member('json') !== undefined)) return none('no image');
+  if (!needs.some((extension) => sample.member(extension) !== undefined)) return none(`no ${needs.join(' or ')}`);
+  const found = await columnsOf(sample, own);
+  if (typeof found === 'string') return none('damaged columns', found);
+  const text = found.every(({ caption }) => typeof caption === 'string') ? undefined : await textOf(sample);
+  return found.flatMap((columns, place) => {
+    const id = found.length > 1 ? `${key}:${place + 1}` : key;
+    const reject = (reason: string, detail: string): undefined => scan.reject(reason, `${id}: ${detail}`) as undefined;
+    const caption = typeof columns['caption'] === 'string' ? columns['caption'] : text;
+    const made = record({ columns, caption, hasImage: image !== undefined }, reject);
+    if (made === undefined) return [];
+    return [image === undefined ? { id, record: made } : { id, image, record: made }];
+  });
 }
 
 /** Relative where the root is the folder of the tars, so that an index may move with them. */
@@ -91,24 +107,29 @@ function imageOf(sample: ShardSample, shard: string): RowMember | undefined {
   return undefined;
 }
 
-/** The columns, or what is wrong with them. */
-async function columnsOf(sample: ShardSample): Promise<WebRecord | string> {
+/** The columns of each sample that shares the image, or what is wrong with them. */
+async function columnsOf(sample: ShardSample, own: boolean): Promise<readonly WebRecord[] | string> {
   const member = sample.member('json');
-  if (member === undefined) return {};
+  if (member === undefined) return [{}];
   if (member.size > MOST_JSON_BYTES) return `${member.size} bytes`;
-  let columns: unknown;
+  let value: unknown;
   try {
-    columns = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await sample.read('json')));
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await sample.read('json')));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-  const fits = typeof columns === 'object' && columns !== null && !Array.isArray(columns);
-  return fits ? (columns as WebRecord) : 'another kind of value';
+  const list: readonly unknown[] = own && Array.isArray(value) ? value : [value];
+  if (list.length === 0) return 'an empty list';
+  return list.every(isColumns) ? list : 'another kind of value';
 }
 
-async function captionOf(sample: ShardSample, columns: WebRecord): Promise<string | undefined> {
-  const own = columns['caption'];
-  if (typeof own === 'string') return own;
-  const bytes = await sample.read('txt');
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+function isColumns(value: unknown): value is WebRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The `.txt` beside the image. */
+async function textOf(sample: ShardSample): Promise<string | undefined> {
+  const member = sample.member('txt');
+  if (member === undefined || member.size > MOST_JSON_BYTES) return undefined;
+  return new TextDecoder().decode(await sample.read('txt'));
 }

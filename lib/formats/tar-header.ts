@@ -34,6 +34,8 @@ const TYPE_AT = 156;
 const MAGIC_AT = 257;
 const PREFIX_AT = 345;
 const SPACE = 0x20;
+/** Of the length of a PAX record; a header has at most a MiB. */
+const LENGTH_DIGITS = 10;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** True for the block of zeros that ends an archive. */
@@ -127,7 +129,8 @@ export function parsePaxRecords(bytes: Uint8Array): PaxRecords {
   const records: { path?: string; size?: number } = {};
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(SPACE, at);
-    const length = space < 0 ? Number.NaN : Number(textOfBytes(bytes.subarray(at, space)));
+    const digits = space < 0 ? '' : textOfBytes(bytes.subarray(at, Math.min(space, at + LENGTH_DIGITS)));
+    const length = /^\d+$/.test(digits) ? Number(digits) : Number.NaN;
     const end = at + length;
     if (!(Number.isSafeInteger(length) && end > space + 2 && end <= bytes.length && bytes[end - 1] === 0x0a)) {
       throw new TarFieldError(`a PAX record at byte ${at} of its header`, 'LENGTH KEY=VALUE and a newline');

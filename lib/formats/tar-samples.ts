@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TristageError } from '../core/errors.ts';
+import { badShards, expandBraces } from './braces.ts';
 import { openByteFile } from './file-bytes.ts';
 import { indexTar, readMember, type TarMember } from './tar.ts';
 import { isCompressedTar, plainTar } from './tar-gzip.ts';
@@ -18,12 +19,13 @@ export interface TarSample {
 /** What a tar holds in the eyes of a data set. */
 export interface GroupedTar {
   readonly samples: readonly TarSample[];
-  /** Members that belong to no sample: names without a dot, or that start with one. */
+  /** Members that belong to no sample: names without a dot, that start with one, or with `__word__`. */
   readonly loose: readonly TarMember[];
 }
 
-const MAX_SHARDS = 1_000_000;
 const NAME = /^((?:.*\/)?[^./]+)\.([^/]+)$/s;
+/** WebDataset keeps facts about a tar in members of such names. */
+const ABOUT = /^__[^/]*__($|[./])/;
 
 /**
  * Groups members as WebDataset does.
@@ -36,76 +38,42 @@ export function groupTarMembers(members: readonly TarMember[], path: string): Gr
   const loose: TarMember[] = [];
   const seen = new Set<string>();
   for (const member of members) {
-    const [, key, extension] = NAME.exec(member.name) ?? [];
+    const [, key, extension] = ABOUT.test(member.name) ? [] : (NAME.exec(member.name) ?? []);
     if (key === undefined || extension === undefined) {
       loose.push(member);
       continue;
     }
     if (samples.at(-1)?.key !== key) {
       if (seen.has(key))
-        throw badSample(path, `members of ${key} in two places`, 'the members of a sample side by side');
+        throw badSample(path, `members of ${key} in two places`, {
+          member,
+          expected: 'the members of a sample side by side',
+        });
       seen.add(key);
       samples.push({ key, members: new Map() });
     }
     const own = (samples.at(-1) as { members: Map<string, TarMember> }).members;
     const kind = extension.toLowerCase();
-    if (own.has(kind)) throw badSample(path, `${key}.${kind} twice`, 'each extension of a sample once');
+    if (own.has(kind))
+      throw badSample(path, `${key}.${kind} twice`, { member, expected: 'each extension of a sample once' });
     own.set(kind, member);
   }
   return { samples, loose };
 }
 
-function badSample(path: string, found: string, expected: string): TristageError {
+function badSample(
+  path: string,
+  found: string,
+  { member, expected }: { member: TarMember; expected: string },
+): TristageError {
   return new TristageError({
     kind: 'data',
     code: 'E_TAR_SAMPLE',
     message: 'the members of the tar archive do not form samples',
     where: path,
-    found,
+    found: `${found}, at byte ${member.offset}`,
     expected,
     fix: 'make the archive again with its members sorted by name',
-  });
-}
-
-/**
- * Expands `{00000..00041}` (kept at its width) and `{a,b}` in a path; several may stand in one path.
- * @throws TristageError E_SHARDS for an open brace, a range that runs down, or more than a million paths
- */
-export function expandBraces(pattern: string): string[] {
-  const open = pattern.indexOf('{');
-  if (open < 0) return [pattern];
-  const close = pattern.indexOf('}', open);
-  const inner = close < 0 ? '' : pattern.slice(open + 1, close);
-  const choices = choicesOf(inner);
-  if (choices === undefined) {
-    throw badShards(pattern, `{${close < 0 ? pattern.slice(open + 1) : inner}}`, '{00000..00041} or {a,b}');
-  }
-  const tails = expandBraces(pattern.slice(close + 1));
-  if (choices.length * tails.length > MAX_SHARDS) throw badShards(pattern, 'more than a million shards', 'fewer');
-  return choices.flatMap((choice) => tails.map((tail) => pattern.slice(0, open) + choice + tail));
-}
-
-function choicesOf(inner: string): string[] | undefined {
-  const range = /^(\d{1,15})\.\.(\d{1,15})$/.exec(inner);
-  if (range === null) return inner.includes(',') && !inner.includes('{') ? inner.split(',') : undefined;
-  const [first, last] = [Number(range[1]), Number(range[2])];
-  if (last < first || last - first >= MAX_SHARDS) return undefined;
-  const padded = [range[1], range[2]].some(
-    (bound) => (bound as string).length > 1 && (bound as string).startsWith('0'),
-  );
-  const width = padded ? Math.max((range[1] as string).length, (range[2] as string).length) : 0;
-  return Array.from({ length: last - first + 1 }, (_, step) => String(first + step).padStart(width, '0'));
-}
-
-function badShards(where: string, found: string, expected: string): TristageError {
-  return new TristageError({
-    kind: 'data',
-    code: 'E_SHARDS',
-    message: 'the tar shards are not there',
-    where,
-    found,
-    expected,
-    fix: 'check the root of the source in the config',
   });
 }
 

@@ -33,6 +33,10 @@ const WINDOW_BYTES = 16384;
 /** A PAX header or long name beyond this is an attack or damage. */
 const MAX_EXTENSION_BYTES = 1 << 20;
 const MAX_NAME = 4096;
+/** What is known of each member is held in memory: more would be an archive made to fill it. */
+const MAX_MEMBERS = 5_000_000;
+/** Zeros after the end mark: writers fill up to a block of some KiB, never this far. */
+const MAX_PADDING = 1 << 26;
 /** One member that is read into memory at once. */
 const MAX_MEMBER_BYTES = 1 << 30;
 
@@ -110,8 +114,11 @@ async function scan(file: ByteFile): Promise<TarMember[]> {
       if (header.type === 'g') global = { ...global, ...inFile(file, at, () => parsePaxRecords(bytes)) };
       else pending = { ...pending, ...inFile(file, at, () => extend(header.type, bytes)) };
     } else {
-      const name = checkName(file.path, pending.path ?? global.path ?? header.name);
-      if (isRegular(file.path, header.type, name)) members.push({ name, offset: content, size });
+      const name = checkName(file, pending.path ?? global.path ?? header.name, at);
+      if (isRegular(file, { type: header.type, name, at })) members.push({ name, offset: content, size });
+      if (members.length > MAX_MEMBERS) {
+        throw tarError(file.path, 'E_TAR', `more than ${MAX_MEMBERS} members`, 'several smaller archives');
+      }
       pending = {};
     }
     at = content + Math.ceil(size / TAR_BLOCK) * TAR_BLOCK;
@@ -140,6 +147,10 @@ function windowed(file: ByteFile): (position: number, length: number) => Promise
 
 /** Archives end in zeros. Anything else there, such as a second archive appended, would be lost in silence. */
 async function checkNothingFollows(file: ByteFile, at: number): Promise<void> {
+  if (file.size - at > MAX_PADDING) {
+    const found = `${file.size - at} bytes after the end mark at byte ${at}`;
+    throw tarError(file.path, 'E_TAR', found, `at most ${MAX_PADDING}, all zeros`);
+  }
   for await (const piece of file.pieces(at, file.size - at)) {
     if (piece.some((byte) => byte !== 0)) {
       throw tarError(file.path, 'E_TAR', `data after the end mark at byte ${at}`, 'zeros up to the end of the file');
@@ -155,7 +166,7 @@ function checkFits(file: ByteFile, member: { header: TarHeader; at: number; size
 }
 
 /** True for a file, false for a folder; anything else has no place in a data set. */
-function isRegular(path: string, type: string, name: string): boolean {
+function isRegular({ path }: ByteFile, { type, name, at }: { type: string; name: string; at: number }): boolean {
   if (type === '0' || type === '7') return true;
   if (type === '5') return false;
   const kinds: Readonly<Record<string, string>> = {
@@ -167,16 +178,16 @@ function isRegular(path: string, type: string, name: string): boolean {
     S: 'a sparse file',
   };
   const kind = kinds[type] ?? `a member of type ${JSON.stringify(type)}`;
-  throw tarError(path, 'E_TAR_MEMBER', `${name}, ${kind}`, 'regular files and folders');
+  throw tarError(path, 'E_TAR_MEMBER', `${name}, ${kind}, at byte ${at}`, 'regular files and folders');
 }
 
-function checkName(path: string, stated: string): string {
+function checkName({ path }: ByteFile, stated: string, at: number): string {
   const name = stated.replace(/^(\.\/+)+/, '');
   const refuse = (why: string): TristageError =>
     tarError(
       path,
       'E_TAR_MEMBER',
-      `the name ${JSON.stringify(stated.slice(0, 200))}: ${why}`,
+      `the name ${JSON.stringify(stated.slice(0, 200))} at byte ${at}: ${why}`,
       'a relative path inside',
     );
   if (stated === '' || name.length > MAX_NAME) throw refuse(stated === '' ? 'empty' : 'too long');

@@ -9,6 +9,7 @@ import { writeTar } from '../../../lib/formats/tar-writer.ts';
 import { pictureBytes } from '../../data/make/pictures.ts';
 import { makeWebdataset } from '../../data/make/webdataset.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { samplesOf } from './open-source.ts';
 
 const first = (): number => 0;
 const turns = [{ question: 'a?', answer: 'b' }];
@@ -53,11 +54,57 @@ describe('webdataset', () => {
       { turns, task: 'vqa', unknown: 1 },
       { caption: ' ' },
       { turns, task: 'text' },
+      [],
+      [{ turns }, 1],
     ]);
     const source = await webdataset.open({ root });
     assert.equal(source.length, 1);
     assert.match(source.notes.join('\n'), /4 rows left out, invalid record: own\.tar\/1: turns/);
     assert.match(source.notes.join('\n'), /1 row left out, no caption/);
+    assert.match(source.notes.join('\n'), /2 rows left out, damaged columns/);
+  });
+
+  test('a list has a sample for each record, which share the image; names that records give are theirs, once', async () => {
+    const root = await tarWith([
+      [{ turns, task: 'vqa' }, { caption: 'c' }, { turns, id: 'mine' }],
+      { turns, id: 'mine' },
+    ]);
+    for (const source of [await webdataset.open({ root }), await throughIndex(root)]) {
+      const samples = await samplesOf(source);
+      assert.deepEqual(
+        samples.map(({ id, task }) => [id, task]),
+        [
+          ['own.tar/0:1', 'vqa'],
+          ['own.tar/0:2', 'caption'],
+          ['mine', 'caption'],
+        ],
+      );
+      assert.ok(samples.every(({ image }) => image !== undefined && image === samples[0]?.image));
+      assert.match(source.notes.join('\n'), /own\.tar\/1: id: mine stands twice/);
+    }
+  });
+
+  test('records without an image are texts and conversations; no other task and no caption goes without', async () => {
+    const root = temporaryFolder('tristage-wds-');
+    const records = [
+      { turns, task: 'text' },
+      { turns, task: 'conversation' },
+      { turns, task: 'vqa' },
+      { caption: 'c' },
+    ];
+    await writeTar(
+      join(root, 'own.tar'),
+      records.map((record, place) => ({ name: `${place}.json`, content: JSON.stringify(record) })),
+    );
+    const source = await throughIndex(root);
+    assert.deepEqual(
+      (await samplesOf(source)).map(({ id, task, image }) => [id, task, image]),
+      [
+        ['own.tar/0', 'text', undefined],
+        ['own.tar/1', 'conversation', undefined],
+      ],
+    );
+    assert.match(source.notes.join('\n'), /image: vqa needs one[\s\S]*no image: own\.tar\/3/);
   });
 
   test('pixels are measured against the picture beside them: a box outside it is refused when the index is made', async () => {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { expandBraces } from '../../../lib/formats/braces.ts';
 import { plainTar } from '../../../lib/formats/tar-gzip.ts';
-import { expandBraces, groupTarMembers, listShards, openShard } from '../../../lib/formats/tar-samples.ts';
+import { groupTarMembers, listShards, openShard } from '../../../lib/formats/tar-samples.ts';
 import { writeTar } from '../../../lib/formats/tar-writer.ts';
 
 let folder: string;
@@ -29,7 +30,17 @@ const named = (...names: string[]) => names.map((name) => ({ name, offset: 0, si
 describe('samples of tars', () => {
   test('neighbours that share the name up to the first dot of its last part are one sample', () => {
     const { samples, loose } = groupTarMembers(
-      named('a.b/x.jpg', 'a.b/x.seg.png', 'a.b/y.jpg', 'x.jpg', 'nodot', '.hidden', 'd/.hidden.txt'),
+      named(
+        'a.b/x.jpg',
+        'a.b/x.seg.png',
+        'a.b/y.jpg',
+        'x.jpg',
+        'nodot',
+        '.hidden',
+        'd/.hidden.txt',
+        '__meta__.json',
+        '__about__/a.txt',
+      ),
       'p',
     );
     assert.deepEqual(
@@ -42,7 +53,7 @@ describe('samples of tars', () => {
     );
     assert.deepEqual(
       loose.map(({ name }) => name),
-      ['nodot', '.hidden', 'd/.hidden.txt'],
+      ['nodot', '.hidden', 'd/.hidden.txt', '__meta__.json', '__about__/a.txt'],
     );
   });
 
@@ -55,7 +66,22 @@ describe('samples of tars', () => {
     assert.deepEqual(expandBraces('s/{008..011}.tar'), ['s/008.tar', 's/009.tar', 's/010.tar', 's/011.tar']);
     assert.deepEqual(expandBraces('{9..10}'), ['9', '10']);
     assert.deepEqual(expandBraces('{a,b}/{0..1}.tar'), ['a/0.tar', 'a/1.tar', 'b/0.tar', 'b/1.tar']);
-    for (const bad of ['{0..', '{3..1}', '{}', '{x}', '{0..99999999}', '{0..999}{0..9999}', '{{0..1},a}']) {
+    assert.deepEqual(expandBraces('{00..10..5}'), ['00', '05', '10']);
+    assert.deepEqual(expandBraces('{a{0..1},b,{c,d}e}.tar'), ['a0.tar', 'a1.tar', 'b.tar', 'ce.tar', 'de.tar']);
+    assert.deepEqual(expandBraces('x{,-{1,2}}'), ['x', 'x-1', 'x-2']);
+    assert.equal(expandBraces('shard-{00000..00099}.tar').length, 100);
+    for (const bad of [
+      '{0..',
+      '{3..1}',
+      '{}',
+      '{x}',
+      '{0..99999999}',
+      '{0..999}{0..9999}',
+      '{{0..1}}',
+      '{a,{0..1}',
+      '{0..5..0}',
+      '{'.repeat(99),
+    ]) {
       assert.throws(() => expandBraces(bad), { code: 'E_SHARDS', kind: 'data' }, bad);
     }
   });

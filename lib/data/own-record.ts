@@ -9,16 +9,9 @@ import {
   fromPixels,
   type ImageSize,
   type PixelBox,
-} from '../lib/data/boxes.ts';
-import type { RowSample } from '../lib/data/row-source.ts';
-import {
-  type Pick as Draw,
-  drawInstruction,
-  isIdentified,
-  TASKS,
-  type Task,
-  taskIdentifier,
-} from '../lib/data/task.ts';
+} from './boxes.ts';
+import type { RowSample } from './row-source.ts';
+import { type Pick as Draw, drawInstruction, isIdentified, TASKS, type Task, taskIdentifier } from './task.ts';
 
 const corners = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 
