@@ -2,9 +2,25 @@
 
 import { endianness } from 'node:os';
 import { TristageError } from '../core/errors.ts';
+import { FLOAT8, type Float8 } from './float8.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from './half.ts';
 
-export type HostDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+/** As safetensors names them. */
+export type HostDtype =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | Float8
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL';
 
 export interface HostTensor {
   dtype: HostDtype;
@@ -20,10 +36,16 @@ export const DTYPE_BYTES: Readonly<Record<HostDtype, number>> = {
   F32: 4,
   F16: 2,
   BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
   I64: 8,
   I32: 4,
   I16: 2,
   I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
   U8: 1,
   BOOL: 1,
 };
@@ -35,7 +57,7 @@ export function isHostDtype(name: string): name is HostDtype {
 
 /** True for the dtypes that hold fractions. */
 export function isFloatDtype(dtype: HostDtype): boolean {
-  return dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+  return dtype.startsWith('F') || dtype === 'BF16';
 }
 
 /**
@@ -85,12 +107,14 @@ type AnyView =
   | Float32Array
   | Uint16Array
   | BigInt64Array
+  | BigUint64Array
   | Int32Array
+  | Uint32Array
   | Int16Array
   | Int8Array
   | Uint8Array;
 
-/** The elements of a tensor in their own width (F16 and BF16 as raw 16-bit words). May share the tensor's memory. */
+/** The elements of a tensor in their own width (F16, BF16 and floats of 8 bits as raw words). May share the tensor's memory. */
 function elements(tensor: HostTensor): AnyView {
   checkHostTensor(tensor);
   const size = DTYPE_BYTES[tensor.dtype];
@@ -103,19 +127,31 @@ function elements(tensor: HostTensor): AnyView {
       return new Float32Array(buffer, offset, count);
     case 'F16':
     case 'BF16':
+    case 'U16':
       return new Uint16Array(buffer, offset, count);
     case 'I64':
       return new BigInt64Array(buffer, offset, count);
+    case 'U64':
+      return new BigUint64Array(buffer, offset, count);
+    case 'U32':
+      return new Uint32Array(buffer, offset, count);
     case 'I32':
       return new Int32Array(buffer, offset, count);
     case 'I16':
       return new Int16Array(buffer, offset, count);
     case 'I8':
       return new Int8Array(buffer, offset, count);
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+    case 'F8_E8M0':
     case 'U8':
     case 'BOOL':
       return new Uint8Array(buffer, offset, count);
   }
+}
+
+function isWide(view: AnyView): view is BigInt64Array | BigUint64Array {
+  return view instanceof BigInt64Array || view instanceof BigUint64Array;
 }
 
 /**
@@ -126,9 +162,21 @@ function elements(tensor: HostTensor): AnyView {
 export function toFloat32(tensor: HostTensor): Float32Array {
   const view = elements(tensor);
   if (view instanceof Float32Array) return view;
-  if (view instanceof Uint16Array) return tensor.dtype === 'F16' ? halfToFloat32(view) : bfloat16ToFloat32(view);
-  if (view instanceof BigInt64Array) return Float32Array.from(view, Number);
-  return Float32Array.from(view);
+  if (isWide(view)) return Float32Array.from(view, Number);
+  switch (tensor.dtype) {
+    case 'F16':
+      return halfToFloat32(view as Uint16Array);
+    case 'BF16':
+      return bfloat16ToFloat32(view as Uint16Array);
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+    case 'F8_E8M0': {
+      const table = FLOAT8[tensor.dtype];
+      return Float32Array.from(view, (word) => table[word] as number);
+    }
+    default:
+      return Float32Array.from(view);
+  }
 }
 
 /**
@@ -139,11 +187,12 @@ export function toInt32(tensor: HostTensor): Int32Array {
   if (isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'whole numbers were expected', 'an integer or BOOL dtype');
   const view = elements(tensor);
   if (view instanceof Int32Array) return view;
-  if (!(view instanceof BigInt64Array)) return Int32Array.from(view);
-  return Int32Array.from(view, (value) => {
-    if (value !== BigInt.asIntN(32, value)) throw tensorError(tensor, `value ${value} leaves int32`, '-2^31 .. 2^31-1');
-    return Number(value);
-  });
+  const narrowed = (value: number | bigint): number => {
+    const whole = Number(value);
+    if (whole !== (whole | 0)) throw tensorError(tensor, `value ${value} leaves int32`, '-2^31 .. 2^31-1');
+    return whole;
+  };
+  return isWide(view) ? Int32Array.from(view, narrowed) : Int32Array.from(view, narrowed);
 }
 
 /** An F32 tensor around an array; the memory is shared. */
@@ -170,7 +219,7 @@ export function fromInt32(values: Int32Array, shape: readonly number[]): HostTen
  */
 export function castFloat(tensor: HostTensor, dtype: 'F32' | 'F16' | 'BF16'): HostTensor {
   if (tensor.dtype === dtype) return tensor;
-  if (!isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'a float tensor was expected', 'F64, F32, F16 or BF16');
+  if (!isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'a float tensor was expected', 'a dtype of fractions');
   const values = toFloat32(tensor);
   if (dtype === 'F32') return fromFloat32(values, tensor.shape);
   const words = dtype === 'F16' ? float32ToHalf(values) : float32ToBfloat16(values);

@@ -21,7 +21,8 @@ export type TorchValue =
   | ReadonlyMap<string, TorchValue>
   | TensorSource;
 
-const STORAGE: Readonly<Record<HostDtype, string>> = {
+/** Torch names storages of these dtypes; others it writes in a way that versions before 2.3 do not read. */
+const STORAGE: Readonly<Partial<Record<HostDtype, string>>> = {
   F64: 'DoubleStorage',
   F32: 'FloatStorage',
   F16: 'HalfStorage',
@@ -34,6 +35,9 @@ const STORAGE: Readonly<Record<HostDtype, string>> = {
   BOOL: 'BoolStorage',
 };
 
+/** The dtypes that torch files hold here. */
+export const TORCH_DTYPES = Object.keys(STORAGE) as readonly HostDtype[];
+
 /** The folder inside the archive. `torch.save` takes the file's name; a fixed one keeps the bytes free of it. */
 const TOP = 'archive';
 const ORDERED_DICT = pythonName('collections', 'OrderedDict');
@@ -43,7 +47,7 @@ const REBUILD = pythonName('torch._utils', '_rebuild_tensor_v2');
  * Writes a torch file; it appears whole or not at all. Each tensor gets a storage of its own, row-major, on the CPU.
  * @param root the saved object; dicts become OrderedDicts, as state dicts are. With `weights_only=True`, torch before 2.0 takes no
  *   number with a fraction outside of tensors
- * @throws TristageError E_TORCH_FILE for a shape that no tensor has, E_TENSOR for a source that does not keep its word
+ * @throws TristageError E_TORCH_FILE for a shape that no tensor has or a dtype without a storage, E_TENSOR for a source that does not keep its word
  */
 export async function writeTorchFile(path: string, root: ReadonlyMap<string, TorchValue>): Promise<void> {
   const storages: TensorSource[] = [];
@@ -78,7 +82,12 @@ function tensorOpcodes(path: string, { dtype, shape }: TensorSource, key: string
     const found = `shape [${shape.join(', ')}]`;
     throw torchError(path, 'a tensor cannot be written', { found, expected: 'dimensions that are whole numbers' });
   }
-  const storage = persistent(tuple('storage', pythonName('torch', STORAGE[dtype]), key, 'cpu', elements));
+  const kind = STORAGE[dtype];
+  if (kind === undefined) {
+    const expected = TORCH_DTYPES.join(' ');
+    throw torchError(path, 'a tensor cannot be written', { found: `dtype ${dtype}`, expected });
+  }
+  const storage = persistent(tuple('storage', pythonName('torch', kind), key, 'cpu', elements));
   // Storage, offset, sizes, strides, requires_grad, hooks.
   return call(REBUILD, storage, 0, tuple(...shape), tuple(...rowMajor(shape)), false, call(ORDERED_DICT));
 }

@@ -17,6 +17,7 @@ const ADAPTERS: Readonly<Record<string, () => Promise<{ run(dir: string): Promis
   llama: () => import('./adapters/llama.ts'),
   llama_gqa: () => import('./adapters/llama.ts'),
   llama_rope: () => import('./adapters/llama-rope.ts'),
+  safetensors_dtypes: () => import('./adapters/safetensors-dtypes.ts'),
   gguf: () => import('./adapters/gguf.ts'),
   lora: () => import('./adapters/lora.ts'),
   lora_gqa: () => import('./adapters/lora.ts'),

@@ -90,6 +90,8 @@ describe('safetensors', () => {
   const good = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
   const wrongFields: [string, unknown, RegExp][] = [
     ['an unknown dtype', { ...good, dtype: 'F33' }, /dtype "F33"/],
+    ['values of four bits', { ...good, dtype: 'F4' }, /dtype "F4"/],
+    ['complex numbers', { ...good, dtype: 'C64', shape: [1] }, /dtype "C64"/],
     ['a dtype that is a name of Object', { ...good, dtype: 'constructor' }, /constructor/],
     ['a dtype that is not a text', { ...good, dtype: 5 }, /dtype 5/],
     ['no dtype', { shape: [2], data_offsets: [0, 8] }, /dtype/],

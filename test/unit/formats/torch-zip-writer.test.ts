@@ -3,10 +3,10 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openByteFile } from '../../../lib/formats/file-bytes.ts';
-import { DTYPE_BYTES, fromFloat32, type HostDtype, type HostTensor } from '../../../lib/formats/host-tensor.ts';
+import { DTYPE_BYTES, fromFloat32, type HostTensor } from '../../../lib/formats/host-tensor.ts';
 import type { TensorSource } from '../../../lib/formats/tensor-source.ts';
 import { readTorchFile } from '../../../lib/formats/torch-zip.ts';
-import { type TorchValue, writeTorchFile } from '../../../lib/formats/torch-zip-writer.ts';
+import { TORCH_DTYPES, type TorchValue, writeTorchFile } from '../../../lib/formats/torch-zip-writer.ts';
 import { openZip } from '../../../lib/formats/zip.ts';
 import { zipWriter } from '../../../lib/formats/zip-writer.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -68,12 +68,17 @@ describe('writing torch files', () => {
 
   it('keeps every dtype as it is', async () => {
     const path = join(folder, 'dtypes.pth');
-    const tensors = (Object.keys(DTYPE_BYTES) as HostDtype[]).map((dtype): [string, HostTensor] => [
+    const tensors = TORCH_DTYPES.map((dtype): [string, HostTensor] => [
       dtype,
       { dtype, shape: [1, 2], bytes: new Uint8Array(2 * DTYPE_BYTES[dtype]).fill(1) },
     ]);
     await writeTorchFile(path, new Map(tensors.map(([name, tensor]) => [name, sourceOf(tensor)])));
     assert.deepEqual({ ...((await readTorchFile(path)) as object) }, Object.fromEntries(tensors));
+    const other = sourceOf({ dtype: 'F8_E4M3', shape: [1], bytes: Uint8Array.of(1) });
+    await assert.rejects(writeTorchFile(path, new Map([['x', other]])), {
+      code: 'E_TORCH_FILE',
+      found: 'dtype F8_E4M3',
+    });
   });
 
   it('makes equal bytes of equal content, whatever the file is called', async () => {
