@@ -110,12 +110,6 @@ export const modelSchema = (presets: readonly string[]) =>
           'pruned: the language model knows only the pieces of the LLaMA tokenizer that its sources can use, and the 256 bytes for everything else; for small models that start from random numbers. A run that starts from another takes over its pieces.',
         ),
       lora: lora.optional(),
-      start: z
-        .enum(['published', 'narrow'])
-        .default('published')
-        .describe(
-          'Random values that weights without a file start from. published: those of the published modules. narrow: larger queries and keys in the language model, for widths of a few hundred channels.',
-        ),
       weights: weights.prefault({}),
     })
     .describe('What is trained: the vision tower, the projector and the language model.');

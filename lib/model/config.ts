@@ -74,15 +74,7 @@ export interface ModelConfig {
   llm: LlamaConfig;
   /** Absent: no adapters. */
   lora?: LoraConfig;
-  /** How weights that no file gives begin; default: `published`. */
-  start?: StartValues;
 }
-
-/**
- * Which rule gives the start values of weights that no file gives. `published`: that of the published modules, made for widths of
- * thousands of channels. `narrow`: the same with larger queries and keys in the language model, for widths of a few hundred.
- */
-export type StartValues = 'published' | 'narrow';
 
 /** @returns number of patches on one side of the image */
 export function gridSide(vision: VisionConfig): number {

@@ -5,7 +5,6 @@
  */
 import { keyOfText, type RandomStream, randomStream } from '../core/rng.ts';
 import { mix32 } from '../engine/ops/index.ts';
-import type { StartValues } from './config.ts';
 import { LLAMA_PREFIX, PROJECTOR_PREFIX, type ShapeTable, VISION_PREFIX } from './shapes.ts';
 
 /** Keeps streams of start values apart from the other uses of the run's seed. */
@@ -19,18 +18,13 @@ type Rule =
   | { kind: 'normal'; deviation: number };
 
 /**
- * @param request seed of the run, in-memory name of the weight, the table that knows its shape, and which rule holds
+ * @param request seed of the run, in-memory name of the weight, and the table that knows its shape
  * @returns the start values, row-major float32
  */
-export function initialValues(request: {
-  seed: number;
-  name: string;
-  shapes: ShapeTable;
-  start?: StartValues | undefined;
-}): Float32Array {
-  const { seed, name, shapes, start } = request;
+export function initialValues(request: { seed: number; name: string; shapes: ShapeTable }): Float32Array {
+  const { seed, name, shapes } = request;
   const values = new Float32Array(product(shapes.get(name) ?? []));
-  const rule = (start === 'narrow' ? narrowRule(name, shapes) : undefined) ?? publishedRule(name, shapes);
+  const rule = ruleFor(name, shapes);
   if (rule.kind === 'constant') return values.fill(rule.value);
   fill(values, rule, randomStream(PURPOSE, seed, keyOfText(name)));
   return values;
@@ -63,20 +57,7 @@ function fill(values: Float32Array, rule: Exclude<Rule, { kind: 'constant' }>, s
   }
 }
 
-/** Deviation of queries and keys times the root of their inputs. */
-const NARROW_GAIN = 0.8;
-
-/**
- * Queries and keys at normal(0.02) give scores near 0 in a narrow model: every token attends to all others alike, and a word finds its
- * object late. The other weights may start as published: larger ones hide weak features, such as the colour of a background.
- * @returns undefined where the published rule holds
- */
-function narrowRule(name: string, shapes: ShapeTable): Rule | undefined {
-  if (!(name.startsWith(LLAMA_PREFIX) && /\.(q_proj|k_proj)\.weight$/.test(name))) return undefined;
-  return { kind: 'normal', deviation: NARROW_GAIN / Math.sqrt(shapes.get(name)?.[1] ?? 1) };
-}
-
-function publishedRule(name: string, shapes: ShapeTable): Rule {
+function ruleFor(name: string, shapes: ShapeTable): Rule {
   if (name.endsWith('.lora_B.weight')) return { kind: 'constant', value: 0 };
   // kaiming_uniform with a = sqrt(5) is uniform with bound 1 / sqrt(inputs)
   if (name.endsWith('.lora_A.weight') || name.startsWith(PROJECTOR_PREFIX)) return uniformByInputs(name, shapes);

@@ -50,7 +50,7 @@ export function createMiniGpt(request: {
 }): MiniGpt {
   const { config, source = () => undefined, trainable, seed } = request;
   checkModelConfig(config);
-  const store = createParams({ shapes: modelShapes(config), source, trainable, seed, start: config.start });
+  const store = createParams({ shapes: modelShapes(config), source, trainable, seed });
   return { config, store, params: modelParams(store, config) };
 }
 

@@ -1,7 +1,6 @@
 /** Weights on the device: a flat store under published names. */
 import { TristageError } from '../core/errors.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
-import type { StartValues } from './config.ts';
 import { initialValues } from './init.ts';
 import { POS_EMBED, type ShapeTable } from './shapes.ts';
 import { posEmbedGrid, resizePosEmbed } from './vision/pos-embed.ts';
@@ -29,16 +28,13 @@ export function createParams(request: {
   source: WeightSource;
   trainable: (name: string) => boolean;
   seed: number;
-  /** Rule of the random values; default: `published`. */
-  start?: StartValues | undefined;
 }): ParamStore {
-  const { shapes, source, trainable, seed, start } = request;
+  const { shapes, source, trainable, seed } = request;
   const store = new Map<string, Tensor>();
   try {
     for (const [name, shape] of shapes) {
       const loaded = source(name);
-      const values =
-        loaded === undefined ? initialValues({ seed, name, shapes, start }) : fitted({ name, shape, loaded });
+      const values = loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded });
       store.set(name, createParam({ values, shape, trainable: trainable(name) }));
     }
   } catch (error) {

@@ -6,13 +6,12 @@ import { llamaShapes, loraShapes, projectorShapes, type ShapeTable, visionShapes
 
 /** The sizes of a run's model; what a run file may leave open is filled in. */
 export function modelConfigOf({ model }: RunConfig): ModelConfig {
-  const { vision, join, llm, lora, start } = model;
+  const { vision, join, llm, lora } = model;
   return {
     vision,
     join,
     llm: { ...llm, kvHeads: llm.kvHeads ?? llm.heads },
     ...(lora === undefined ? {} : { lora }),
-    start,
   };
 }
 
