@@ -13,6 +13,7 @@ import { evaluate } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { init } from './commands/init.ts';
 import { inspect } from './commands/inspect.ts';
+import { plan } from './commands/plan.ts';
 import { predict } from './commands/predict.ts';
 import { prepare } from './commands/prepare.ts';
 import { replay } from './commands/replay.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   init,
   validate,
+  plan,
   prepare,
   inspect,
   train,

@@ -76,11 +76,16 @@ async function dryRun(run: ResolvedRun, logger: Logger): Promise<DryRun> {
 }
 
 async function dryVision(run: ResolvedRun): Promise<DryRun> {
+  const { plan, bytes, lines } = await visionDryPlan(run);
+  return told({ run, config: run.config, bytes, plan, lines });
+}
+
+/** The plan of a run of the tower alone, the bytes of its checkpoints, and both for people. */
+export async function visionDryPlan(run: ResolvedRun): Promise<{ plan: RunPlan; bytes: number; lines: string[] }> {
   const data = await openVisionData(run.config, run.registry);
   try {
     const plan = visionPlan(run.config, data);
-    const bytes = FLOAT * MOMENTS * plan.trainable;
-    return told({ run, config: run.config, bytes, plan, lines: describeVision(plan, data) });
+    return { plan, bytes: FLOAT * MOMENTS * plan.trainable, lines: describeVision(plan, data) };
   } finally {
     await data.close();
   }
@@ -134,8 +139,8 @@ function told(request: {
   };
 }
 
-/** The weights that no published file holds, and the optimizer's moments of those that train. */
-function checkpointBytes(config: RunConfig, registry: Registry): number {
+/** Bytes of a checkpoint: the weights that no published file holds, and the optimizer's moments of those that train. */
+export function checkpointBytes(config: RunConfig, registry: Registry): number {
   const model = modelConfigOf(config);
   const trains = trainableIn(config.train.trainable ?? stageOf(config, registry).trains);
   const parts = weightsParts(model).filter(({ key }) => config.model.weights[key] !== undefined);

@@ -1,0 +1,196 @@
+/** `tristage plan`: what a run will see, how much it takes and how long, before its first step. It needs the data, but no weights. */
+
+import type { RunConfig } from '../../config/schema.ts';
+import { TristageError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import type { RunPlan } from '../../train/plan.ts';
+import { type Registry, type ResolvedRun, stageOf } from '../config.ts';
+import { encodeOptionsOf, type OpenData, type OpenLine, openData, orderOf } from '../data.ts';
+import { type DataFaults, dataFaults } from '../data-faults.ts';
+import { checkpointBytes, parentPieces, visionDryPlan } from '../dry-run.ts';
+import { modelConfigOf } from '../model-config.ts';
+import { planOf } from '../plan.ts';
+import { openRuns } from '../plugins.ts';
+import { brokenLimits } from './limits.ts';
+import { measureSource, measureSteps, type SourceFacts, type StepFacts } from './measure.ts';
+import { type PlannedSpeed, plannedSpeed } from './speed.ts';
+import { describeRun } from './text.ts';
+
+/** One line of the mixture. */
+export interface SourcePlan extends SourceFacts {
+  source: string;
+  task: string;
+  rows: number;
+  rate: number;
+  cap?: number | undefined;
+  /** Planned share of all samples of the run, 0..1. */
+  share: number;
+  /** Samples drawn in the whole run. */
+  samples: number;
+  /** How often a sample comes, on average, and at most. */
+  epochs: number;
+  repeats: number;
+}
+
+/** What the whole run comes to. */
+export interface RunTotals {
+  steps: number;
+  samples: number;
+  /** Passes of an image through the vision tower. */
+  images: number;
+  /** Tokens of the rows, padding not counted. */
+  tokens: number;
+}
+
+export interface PlannedRun {
+  file: string;
+  name: string;
+  stage: string;
+  plan: RunPlan;
+  totals: RunTotals;
+  /** Absent where no texts are trained. */
+  sources?: SourcePlan[];
+  /** A step on average, as a few of them are; absent where no texts are trained. */
+  step?: StepFacts;
+  /** Most tokens of a packed row; absent where rows are not packed. */
+  packedRow?: number;
+  disk: { checkpointBytes: number; kept: number; bytes: number };
+  /** Absent where nobody said how fast the run is. */
+  duration?: PlannedSpeed & { seconds: number };
+  /** All this for people. */
+  lines: string[];
+}
+
+export interface PlanRequest {
+  files: readonly string[];
+  set: readonly string[];
+  registry: Registry;
+  logger: Logger;
+  /** Samples of each source that are looked at. Default 200. */
+  samples?: number | undefined;
+  /** Samples a second. */
+  speed?: number | undefined;
+  /** Run folder whose speed is taken. */
+  like?: string | undefined;
+}
+
+const SAMPLES = 200;
+
+/**
+ * Plans runs.
+ * @throws TristageError for a file that is not valid, E_SAMPLES, E_MIXTURE_END where caps do not last for the run, E_PLAN_SPEED; and E_DATA, or
+ *   the fault itself, for missing data and broken limits (E_PLAN_TOKENS, E_BAD_SAMPLES) of all files together
+ */
+export async function planRuns(request: PlanRequest): Promise<PlannedRun[]> {
+  checkSamples(request.samples);
+  const speed = plannedSpeed({ samplesPerSecond: request.speed, like: request.like });
+  const runs = await openRuns(request.files, { registry: request.registry, set: request.set });
+  const faults = dataFaults();
+  const results: PlannedRun[] = [];
+  for (const run of runs) {
+    const result = await faults.attempt(() => planned(run, { request, speed, faults }));
+    if (result !== undefined) results.push({ ...result, lines: describeRun(result) });
+  }
+  faults.raise();
+  return results;
+}
+
+function checkSamples(samples = SAMPLES): void {
+  if (Number.isSafeInteger(samples) && samples > 0) return;
+  throw new TristageError({
+    kind: 'usage',
+    code: 'E_SAMPLES',
+    message: 'so many samples cannot be looked at',
+    where: '--samples',
+    found: String(samples),
+    expected: 'a whole number above 0',
+  });
+}
+
+interface Planning {
+  request: PlanRequest;
+  speed: PlannedSpeed | undefined;
+  faults: DataFaults;
+}
+
+type Plain = Omit<PlannedRun, 'lines'>;
+
+async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
+  const { request, speed } = planning;
+  if (stageOf(run.config, run.registry).objective === 'patches') {
+    const { plan, bytes } = await visionDryPlan(run);
+    const { steps, samples } = plan;
+    const totals = { steps, samples, images: samples, tokens: 0 };
+    return { ...commonOf(run, run.config, { plan, bytes, speed }), totals };
+  }
+  const data = await openData(run.config, run.registry, await parentPieces(run));
+  for (const note of data.lines.flatMap(({ source }) => source.notes)) request.logger.warn(note);
+  const { config } = data;
+  const plan = planOf(config, data, run.registry);
+  const stream = orderOf(config, data);
+  const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
+  const sources = await sourcesOf({ config, data, plan, stream, encode }, planning);
+  const step = await measureSteps({ config, data, stream, encode });
+  const { steps, samples } = plan;
+  return {
+    ...commonOf(run, config, { plan, bytes: checkpointBytes(config, run.registry), speed }),
+    totals: { steps, samples, images: Math.round(steps * step.images), tokens: Math.round(steps * step.tokens) },
+    sources,
+    step,
+    ...(config.data.packing === undefined ? {} : { packedRow: config.data.packing.maxTokens }),
+  };
+}
+
+async function sourcesOf(
+  open: {
+    config: RunConfig;
+    data: OpenData;
+    plan: RunPlan;
+    stream: ReturnType<typeof orderOf>;
+    encode: ReturnType<typeof encodeOptionsOf>;
+  },
+  { request, faults }: Planning,
+): Promise<SourcePlan[]> {
+  const { config, data, plan, stream, encode } = open;
+  const sources: SourcePlan[] = [];
+  const drawn = stream.counts(plan.steps);
+  for (const [place, line] of data.lines.entries()) {
+    const facts = await measureSource({
+      ...{ line, place, stream, encode, seed: config.train.seed },
+      packed: config.data.packing?.maxTokens,
+      samples: request.samples ?? SAMPLES,
+    });
+    for (const fault of brokenLimits(line, facts, config.data.maxTokens))
+      await faults.attempt(() => Promise.reject(fault));
+    sources.push({
+      ...linePlan(line, { share: plan.sources[place]?.share ?? 0, samples: drawn[place] ?? 0 }),
+      ...facts,
+    });
+  }
+  return sources;
+}
+
+function linePlan({ source, task, rate, cap }: OpenLine, { share, samples }: { share: number; samples: number }) {
+  const epochs = samples / source.length;
+  const capped = cap === undefined ? {} : { cap };
+  return {
+    ...{ source: source.name, task, rows: source.length, rate, ...capped, share, samples },
+    ...{ epochs, repeats: Math.ceil(epochs) },
+  };
+}
+
+function commonOf(
+  { file }: ResolvedRun,
+  config: RunConfig,
+  { plan, bytes, speed }: { plan: RunPlan; bytes: number; speed: PlannedSpeed | undefined },
+): Pick<PlannedRun, 'file' | 'name' | 'stage' | 'plan' | 'disk' | 'duration'> {
+  const { everySteps, keep, best } = config.train.checkpoint;
+  // One more lies there while it is written, and the best may be an old one.
+  const kept = Math.min(keep + (best === undefined ? 0 : 1), Math.ceil(plan.steps / everySteps));
+  const seconds = speed === undefined ? 0 : plan.samples / speed.samplesPerSecond;
+  return {
+    ...{ file, name: config.name, stage: config.stage, plan },
+    disk: { checkpointBytes: bytes, kept, bytes: bytes * (kept + 1) },
+    ...(speed === undefined ? {} : { duration: { ...speed, seconds } }),
+  };
+}
