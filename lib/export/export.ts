@@ -7,6 +7,7 @@ import { TristageError } from '../core/errors.ts';
 import { IMAGE_MEAN, IMAGE_STD } from '../data/image.ts';
 import { isIdentified, TASKS, taskIdentifier } from '../data/task.ts';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import type { ExportFormat, ExportSubject, ReadContext } from './format.ts';
@@ -170,16 +171,20 @@ export function parityError(at: {
   });
 }
 
-/** How the models of this trainer are spoken to. */
-export function promptFacts(config: ModelConfig): PromptFacts {
+/** The two messages of a model of this trainer, as {@link PromptFacts} has them. */
+export function promptTemplates(): Pick<PromptFacts, 'image' | 'text'> {
   const message = (images: number): string =>
     buildPrompt({ question: '{text}', images }).replace(IMAGE_PLACEHOLDER, '{image}');
+  return { image: message(1), text: message(0) };
+}
+
+/** How a model of this trainer is spoken to. */
+function promptFacts(config: ModelConfig, { piece, bosId, eosId }: Tokenizer): PromptFacts {
   return {
-    image: message(1),
-    text: message(0),
+    ...promptTemplates(),
     pieceByPiece: true,
-    begin: '<s>',
-    end: '</s>',
+    begin: piece(bosId),
+    end: piece(eosId),
     imageTokens: tokensPerImage(config),
   };
 }
@@ -187,18 +192,19 @@ export function promptFacts(config: ModelConfig): PromptFacts {
 function manifestHead({ format, subject, facts }: ExportRequest) {
   const { config, vocabulary, outside } = subject;
   const { transform, ...run } = facts;
-  const { kept, tokenizer } = vocabulary;
+  const { kept, tokenizer, file } = vocabulary;
   return {
     manifest: 1 as const,
     format: format.name,
     ...run,
     model: { ...config, lora: config.lora && { ...config.lora, targets: [...config.lora.targets] } },
     outside: outside.map(({ files, ...part }) => ({ ...part, files: [...files] })),
-    prompt: promptFacts(config),
+    prompt: promptFacts(config, tokenizer),
     tasks: Object.fromEntries(TASKS.filter(isIdentified).map((task) => [task, taskIdentifier(task)])),
     image: { transform, size: config.vision.imageSize, scale: 1 / 255, mean: [...IMAGE_MEAN], std: [...IMAGE_STD] },
     tokenizer: {
-      kind: 'llama-2' as const,
+      kind: file?.kind ?? ('llama-2' as const),
+      ...(file === undefined ? {} : { sha256: file.sha256 }),
       rows: config.llm.vocabulary,
       pruned: kept !== undefined,
       ...(kept === undefined ? {} : { kept: [...kept] }),

@@ -10,6 +10,7 @@
  */
 
 import type { Tokenizer } from '../data/tokenizer.ts';
+import type { TokenizerFile } from '../data/tokenizer-file.ts';
 import type { TensorSource } from '../formats/safetensors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { HostWeight } from '../model/store.ts';
@@ -29,12 +30,14 @@ export interface ExportSubject {
 
 /** Which pieces the model knows. */
 export interface ExportVocabulary {
-  /** The whole LLaMA tokenizer. */
+  /** LLaMA's own tokenizer, or the one of `file`. */
   whole: Tokenizer;
   /** Ids of `whole` that the model kept, ascending: its token n is the n-th of them. Absent: all. */
   kept?: readonly number[] | undefined;
   /** The tokenizer of the model: `whole`, or the one over the kept pieces. */
   tokenizer: Tokenizer;
+  /** The files that the tokenizer was read from, which an export holds as they are. Absent: LLaMA's own tokenizer. */
+  file?: TokenizerFile | undefined;
 }
 
 /** One tensor of a file; the hash is that of its bytes. */

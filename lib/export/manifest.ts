@@ -95,7 +95,10 @@ const prompt = z.object({
 export type PromptFacts = z.infer<typeof prompt>;
 
 const tokenizer = z.object({
-  kind: z.literal('llama-2'),
+  /** `llama-2`: LLaMA's own; else the kind of files that the folder holds. */
+  kind: z.enum(['llama-2', 'sentencepiece', 'fast']),
+  /** Hash of those files, as checkpoints name it. */
+  sha256: hash.optional(),
   /** Rows of the embedding. */
   rows: count,
   /** Whether ids were numbered anew over kept pieces; tokenizer.json gives other pieces ids from `rows` on. */

@@ -9,6 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readWeights } from '../checkpoint/import.ts';
 import { type Spelling, spelled } from '../checkpoint/names.ts';
+import { TristageError } from '../core/errors.ts';
 import { toFloat32 } from '../formats/host-tensor.ts';
 import type { TensorSource } from '../formats/tensor-source.ts';
 import { writeTorchFile } from '../formats/torch-zip-writer.ts';
@@ -30,6 +31,7 @@ export const minigptv2: ExportFormat = {
   summary: 'the .pth of MiniGPT-v2: adapters and projector under its names',
   takes: ['loraKeys'],
   async write(subject, folder, { loraKeys = 'plain' }) {
+    refuseOther(subject);
     const names = [...trainedShapes(subject.config).keys(), ...(await usedNorm(subject))];
     await writeState(join(folder, FILES.checkpoint), weightsOf(subject, names), {
       spelling: SPELLINGS[loraKeys],
@@ -69,6 +71,24 @@ export const minigptv2: ExportFormat = {
   },
   usage,
 };
+
+/** The reference reads a SentencePiece vocabulary with the class of LLaMA and knows no other. */
+function refuseOther({ vocabulary: { file } }: ExportSubject): void {
+  if (file?.kind === 'fast')
+    throw notHeld('model.tokenizer: a tokenizer.json', "LLaMA's own tokenizer, or a tokenizer.model");
+}
+
+function notHeld(found: string, expected: string): TristageError {
+  return new TristageError({
+    kind: 'usage',
+    code: 'E_EXPORT_FORMAT',
+    message: 'MiniGPT-v2 has no words for this model',
+    where: '--format minigptv2',
+    found,
+    expected,
+    fix: 'export it as peft, merged or tfjs',
+  });
+}
 
 const isNorm = (name: string): boolean => name.startsWith(LN_VISION_PREFIX);
 

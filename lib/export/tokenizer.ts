@@ -12,12 +12,20 @@ import { byteOfPiece, SPACE_MARK } from '../data/bpe.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { ExportVocabulary } from './format.ts';
 
-/** Writes tokenizer.json and tokenizer_config.json. */
+const CONFIG = 'tokenizer_config.json';
+
+/** Writes tokenizer.json and tokenizer_config.json; for a tokenizer that was read from files, these, and the config that they lack. */
 export async function writeTokenizer(folder: string, vocabulary: ExportVocabulary): Promise<void> {
-  await writeFile(join(folder, 'tokenizer.json'), `${JSON.stringify(tokenizerJson(vocabulary))}\n`);
-  const { whole } = vocabulary;
+  const { whole, file } = vocabulary;
+  if (file === undefined)
+    await writeFile(join(folder, 'tokenizer.json'), `${JSON.stringify(tokenizerJson(vocabulary))}\n`);
+  for (const [name, bytes] of file?.files ?? []) await writeFile(join(folder, name), bytes);
+  if (file?.files.has(CONFIG)) return;
   const config = {
-    tokenizer_class: 'PreTrainedTokenizerFast',
+    // The slow class reads tokenizer.model; its rules before 2023 are those that the trainer follows.
+    ...(file?.kind === 'sentencepiece'
+      ? { tokenizer_class: 'LlamaTokenizer', legacy: true }
+      : { tokenizer_class: 'PreTrainedTokenizerFast' }),
     bos_token: whole.piece(whole.bosId),
     eos_token: whole.piece(whole.eosId),
     unk_token: whole.piece(whole.unkId),
@@ -26,7 +34,7 @@ export async function writeTokenizer(folder: string, vocabulary: ExportVocabular
     clean_up_tokenization_spaces: false,
     model_max_length: 4096,
   };
-  await writeFile(join(folder, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFile(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** The content of tokenizer.json. */

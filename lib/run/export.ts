@@ -5,7 +5,6 @@ import { tensorSources } from '../checkpoint/tensors.ts';
 import { closest } from '../config/suggest.ts';
 import { TristageError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { llama2Tokenizer } from '../data/tokenizer.ts';
 import { pruneTokenizer } from '../data/vocabulary.ts';
 import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
 import { exportModel } from '../export/export.ts';
@@ -19,8 +18,9 @@ import { packageVersion } from './facts.ts';
 import { ancestorOf, lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
+import { openTokenizer } from './tokenizer.ts';
 import { VISION_FILES } from './vision-file.ts';
-import { piecesOf } from './vocabulary.ts';
+import { knownTokenizer, piecesOf } from './vocabulary.ts';
 import { assembleModel } from './weights.ts';
 
 /** What is exported, and how. */
@@ -151,10 +151,10 @@ function refuseTower({ config, registry, folder }: OpenedRun): void {
 }
 
 /** Which pieces of the tokenizer the model knows. */
-async function vocabularyOf({ checkpoint }: OpenedRun): Promise<ExportVocabulary> {
-  const whole = await llama2Tokenizer();
+async function vocabularyOf({ config, checkpoint }: OpenedRun): Promise<ExportVocabulary> {
+  const { whole, file } = await openTokenizer(config.model, knownTokenizer(checkpoint));
   const kept = piecesOf(checkpoint);
-  return { whole, kept, tokenizer: kept === undefined ? whole : pruneTokenizer(whole, kept) };
+  return { whole, kept, file, tokenizer: kept === undefined ? whole : pruneTokenizer(whole, kept) };
 }
 
 async function factsOf({ config, checkpoint }: OpenedRun): Promise<ExportFacts> {

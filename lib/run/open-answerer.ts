@@ -5,6 +5,7 @@ import type { Logger } from '../core/log.ts';
 import { type ImageTransform, loadImage } from '../data/image.ts';
 import type { ImageRef } from '../data/sample.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { openTokenizerFile } from '../data/tokenizer-file.ts';
 import { pruneTokenizer } from '../data/vocabulary.ts';
 import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
 import { reloadedModel } from '../export/export.ts';
@@ -65,8 +66,8 @@ async function openExported(request: AnswererRequest): Promise<Answerer> {
   const { checkpoint: folder, outside } = request;
   const { manifest, format, context } = await openExport(folder, outside);
   await checkOutside(context.outside);
-  const whole = await llama2Tokenizer();
-  const { kept } = manifest.tokenizer;
+  const { kept, kind } = manifest.tokenizer;
+  const whole = kind === 'llama-2' ? await llama2Tokenizer() : (await openTokenizerFile(folder)).tokenizer;
   const tokenizer = kept === undefined ? whole : pruneTokenizer(whole, kept);
   const transform = transformOf(manifest.image.transform, folder);
   await openFor(request, { backend: 'auto', device: 'auto' });

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
-import { promptFacts } from '../export/export.ts';
+import { promptTemplates } from '../export/export.ts';
 import { isExport, type PromptFacts } from '../export/manifest.ts';
 import { openExport } from '../export/verify.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -24,6 +24,8 @@ export interface Parent {
   weights: StartWeights;
   /** Kept pieces of the tokenizer; undefined where the vocabulary is whole. */
   pieces: readonly number[] | undefined;
+  /** Hash of the tokenizer's files; undefined for LLaMA's own. */
+  tokenizer: string | undefined;
   /** The stages behind it and itself, the last one first. */
   lineage: readonly Ancestor[];
   /** What its model is; unknown for a checkpoint without a run around it. */
@@ -35,8 +37,8 @@ export interface ParentFacts {
   model: ModelConfig;
   /** How its images were resized. */
   transform: string;
-  /** How it is spoken to. */
-  prompt: PromptFacts;
+  /** How it is spoken to; its tokenizer is compared by hash. */
+  prompt: Pick<PromptFacts, 'image' | 'text'>;
 }
 
 /**
@@ -55,6 +57,7 @@ async function openExported(path: string): Promise<Parent> {
     path,
     weights: { where: path, read: async () => (await read()).weights },
     pieces: manifest.tokenizer.kept,
+    tokenizer: manifest.tokenizer.sha256,
     lineage: manifest.lineage,
     facts: {
       model: format.merges === true ? withoutAdapters(context.config) : context.config,
@@ -78,6 +81,7 @@ async function openTrained(path: string, registry: Registry): Promise<Parent> {
     path,
     weights: checkpointWeights(checkpoint.modelFile),
     pieces: stateOf(checkpoint).vocabulary,
+    tokenizer: stateOf(checkpoint).tokenizer,
     lineage: [...(config === undefined ? [] : [await ancestorOf(config, checkpoint)]), ...lineageOf(checkpoint)],
     facts: config && factsOf(config),
   };
@@ -89,7 +93,7 @@ function stateOf({ state, path }: Checkpoint) {
 
 function factsOf(config: RunConfig): ParentFacts {
   const model = modelConfigOf(config);
-  return { model, transform: config.data.transform, prompt: promptFacts(model) };
+  return { model, transform: config.data.transform, prompt: promptTemplates() };
 }
 
 /**
@@ -126,7 +130,7 @@ function comparable({ model, transform, prompt }: ParentFacts, rows: boolean): M
       `${prefix}.${key}`,
       typeof value === 'object' ? JSON.stringify(value) : String(value),
     ]);
-  const { pieceByPiece: _piece, imageTokens: _tokens, ...template } = prompt;
+  const template = { image: prompt.image, text: prompt.text };
   // Adapters may begin with a run, but those that are there must stay as they are.
   const adapters = lora && {
     rank: lora.rank,

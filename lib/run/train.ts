@@ -97,6 +97,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   const { run, folder, registry, logger } = given;
   const parent = await parentOf(given, checkpoint);
   const data = await openData(run.config, registry, inheritedPieces(run.config, { checkpoint, parent }));
+  if (parent !== undefined) checkTokenizer(data.tokenizerHash, { sha256: parent.tokenizer, where: parent.path });
   const { config } = data;
   const request: TrainRequest = { ...given, run: { ...run, config } };
   if (checkpoint !== undefined) checkState(request, checkpoint, data);

@@ -41,7 +41,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lib/model': { own: ['lib/core', 'lib/engine'], types: ['lib/formats'] },
   'lib/data': {
     own: ['lib/core', 'lib/formats'],
-    packages: ['apache-arrow', 'flatbuffers', 'llama-tokenizer-js', 'sharp', 'tinyglobby', 'zod'],
+    packages: [
+      '@huggingface/tokenizers',
+      'apache-arrow',
+      'flatbuffers',
+      'llama-tokenizer-js',
+      'sharp',
+      'tinyglobby',
+      'zod',
+    ],
   },
   'lib/train': { own: ['lib/core', 'lib/engine', 'lib/model'], types: ['lib/data', 'lib/formats'] },
   'lib/checkpoint': { own: ['lib/core', 'lib/formats', 'lib/engine'], types: ['lib/model', 'lib/train'] },
