@@ -23,13 +23,15 @@ const BYTE_OF: ReadonlyMap<string, number> = (() => {
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const STRICT_UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
+/** The bytes of a byte-level piece; undefined for one with other characters, which was added as text. */
+export function bytesOfPiece(piece: string): number[] | undefined {
+  const bytes = [...piece].map((character) => BYTE_OF.get(character));
+  return bytes.includes(undefined) ? undefined : (bytes as number[]);
+}
+
 /** The text of byte-level pieces; bytes that are no UTF-8 become replacement characters. */
 export function bytesAsText(pieces: readonly string[]): string {
-  const bytes = pieces.flatMap((piece) => {
-    const own = [...piece].map((character) => BYTE_OF.get(character));
-    // A piece with other characters was added as text.
-    return own.includes(undefined) ? [...new TextEncoder().encode(piece)] : (own as number[]);
-  });
+  const bytes = pieces.flatMap((piece) => bytesOfPiece(piece) ?? [...new TextEncoder().encode(piece)]);
   return UTF8.decode(Uint8Array.from(bytes));
 }
 

@@ -8,7 +8,11 @@ export interface TextToken {
   readonly id: number;
   /** As the vocabulary writes it. */
   readonly piece: string;
-  /** Of a byte that ends a character: the character. */
+  /** What it stands for where the vocabulary writes bytes as letters. */
+  readonly text?: string;
+  /** Of parts of a character: their bytes, `E2 82`. */
+  readonly bytes?: string;
+  /** The characters that end with these bytes. */
   readonly ends?: string;
   /** Whether it is trained to be predicted. */
   readonly supervised: boolean;

@@ -135,8 +135,8 @@ function keySection({ settings }: Inspection): Html {
     ],
     [
       tokenChips([
-        { kind: 'byte', id: 197, piece: '<0xC2>', supervised: false },
-        { kind: 'byte', id: 180, piece: '<0xB1>', ends: '±', supervised: false },
+        { kind: 'byte', id: 197, piece: '<0xC2>', bytes: 'C2', supervised: false },
+        { kind: 'byte', id: 180, piece: '<0xB1>', bytes: 'B1', ends: '±', supervised: false },
       ]),
       'Bytes of a character that has no piece; it stands behind its last byte.',
     ],

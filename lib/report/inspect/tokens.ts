@@ -37,15 +37,19 @@ function chip(token: ShownToken): Html {
     return html`<span class="i">${token.slots === 1 ? 'image slot' : `${count(token.slots)} image slots`}<small>no id</small></span>`;
   }
   const names = [KIND_CLASS[token.kind], token.supervised ? 't' : ''].filter((name) => name !== '').join(' ');
-  const text = html`${token.kind === 'byte' ? byteText(token) : token.piece}<small>${token.id}</small>`;
+  const text = html`${token.kind === 'byte' ? byteText(token) : visible(token.text ?? token.piece)}<small>${token.id}</small>`;
   return names === '' ? html`<span>${text}</span>` : html`<span class="${names}">${text}</span>`;
 }
 
 /** Characters that would not be seen. */
-const INVISIBLE: Readonly<Record<string, string>> = { '\n': '⏎', '\r': '␍', '\t': '⇥', ' ': '␣' };
+const INVISIBLE: Readonly<Record<string, string>> = { '\n': '⏎', '\r': '␍', '\t': '⇥', ' ': '▁' };
 
-/** The two digits of a byte, and the character that it ends. */
-function byteText({ piece, ends }: TextToken): Html {
-  const digits = /^<0x(..)>$/.exec(piece)?.[1] ?? piece;
-  return html`${digits}${ends !== undefined && html` <b>${INVISIBLE[ends] ?? ends}</b>`}`;
+/** A text in which white space is seen; a space looks as vocabularies write it. */
+function visible(text: string): string {
+  return text.replace(/[\n\r\t ]/g, (character) => INVISIBLE[character] as string);
+}
+
+/** The digits of bytes, and what ends with them. */
+function byteText({ bytes, piece, ends }: TextToken): Html {
+  return html`${bytes ?? piece}${ends !== undefined && html` <b>${visible(ends)}</b>`}`;
 }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeSample } from '../../../lib/data/encode.ts';
 import { IGNORE, IMAGE_SLOT, type Sample } from '../../../lib/data/sample.ts';
 import { tokenPieces } from '../../../lib/data/token-pieces.ts';
 import { llama2Tokenizer } from '../../../lib/data/tokenizer.ts';
+import { openTokenizerFile } from '../../../lib/data/tokenizer-file.ts';
 import { pruneTokenizer } from '../../../lib/data/vocabulary.ts';
 
+const BYTE_LEVEL = join(import.meta.dirname, '../../parity/fixtures/fast-tokenizers/byte-level');
 const tokenizer = await llama2Tokenizer();
 const sample: Sample = {
   id: 'one',
@@ -43,13 +46,13 @@ test('special tokens are told from the same letters in a text', () => {
 test('the bytes of a character say which one they end, whatever stands beside them', () => {
   const bytes = tokenPieces(example, tokenizer).flatMap((token) => (token.kind === 'byte' ? [token] : []));
   assert.deepEqual(
-    bytes.map(({ piece, ends }) => [piece, ends]),
+    bytes.map((token) => [token.piece, token.bytes, token.ends]),
     [
-      ['<0xF0>', undefined],
-      ['<0x9F>', undefined],
-      ['<0xA6>', undefined],
-      ['<0x99>', '🦙'],
-      ['<0x0A>', '\n'],
+      ['<0xF0>', 'F0', undefined],
+      ['<0x9F>', '9F', undefined],
+      ['<0xA6>', 'A6', undefined],
+      ['<0x99>', '99', '🦙'],
+      ['<0x0A>', '0A', '\n'],
     ],
   );
 });
@@ -83,4 +86,21 @@ test('a pruned vocabulary shows its own ids, and words that it lacks as bytes', 
 test('the first token of a row is not supervised, whatever its label says', () => {
   const [first] = tokenPieces({ tokenIds: Int32Array.of(500, 501), labels: Int32Array.of(500, 501) }, tokenizer);
   assert.equal(first?.kind === 'text' && first.supervised, false);
+});
+
+test('a byte-level vocabulary reads as its texts; what is no whole character reads as bytes', async () => {
+  const { tokenizer: byteLevel } = await openTokenizerFile(BYTE_LEVEL);
+  const text = encodeSample(
+    { ...sample, turns: [{ question: 'a dog?', answer: 'the\ndog 🦙é' }] },
+    { tokenizer: byteLevel, imageTokens: 2 },
+  );
+  const shown = tokenPieces(text, byteLevel);
+  const ids = shown.flatMap((token) => (token.kind === 'image' ? [IMAGE_SLOT, IMAGE_SLOT] : [token.id]));
+  assert.deepEqual(ids, [...text.tokenIds]);
+  const answer = shown.flatMap((token) => (token.kind !== 'image' && token.supervised ? [token] : []));
+  assert.equal(answer.map(({ text: own, ends }) => own ?? ends ?? '').join(''), 'the\ndog 🦙é');
+  const bytes = answer.filter(({ kind }) => kind === 'byte').map(({ bytes: digits }) => digits);
+  assert.ok(bytes.join(' ').includes('F0') && bytes.join(' ').includes('99'), bytes.join(' '));
+  assert.ok(shown.some((token) => token.kind === 'text' && token.piece.startsWith('Ġ') && token.text?.startsWith(' ')));
+  assert.equal(answer.at(-1)?.kind, 'special');
 });
