@@ -12,54 +12,10 @@ import { modelConfigOf } from '../model-config.ts';
 import { planOf } from '../plan.ts';
 import { openRuns } from '../plugins.ts';
 import { brokenLimits } from './limits.ts';
-import { measureSource, measureSteps, type SourceFacts, type StepFacts } from './measure.ts';
+import { measureSource, measureSteps } from './measure.ts';
+import type { PlannedRun, SourcePlan } from './planned-run.ts';
 import { type PlannedSpeed, plannedSpeed } from './speed.ts';
 import { describeRun } from './text.ts';
-
-/** One line of the mixture. */
-export interface SourcePlan extends SourceFacts {
-  source: string;
-  task: string;
-  rows: number;
-  rate: number;
-  cap?: number | undefined;
-  /** Planned share of all samples of the run, 0..1. */
-  share: number;
-  /** Samples drawn in the whole run. */
-  samples: number;
-  /** How often a sample comes, on average, and at most. */
-  epochs: number;
-  repeats: number;
-}
-
-/** What the whole run comes to. */
-export interface RunTotals {
-  steps: number;
-  samples: number;
-  /** Passes of an image through the vision tower. */
-  images: number;
-  /** Tokens of the rows, padding not counted. */
-  tokens: number;
-}
-
-export interface PlannedRun {
-  file: string;
-  name: string;
-  stage: string;
-  plan: RunPlan;
-  totals: RunTotals;
-  /** Absent where no texts are trained. */
-  sources?: SourcePlan[];
-  /** A step on average, as a few of them are; absent where no texts are trained. */
-  step?: StepFacts;
-  /** Most tokens of a packed row; absent where rows are not packed. */
-  packedRow?: number;
-  disk: { checkpointBytes: number; kept: number; bytes: number };
-  /** Absent where nobody said how fast the run is. */
-  duration?: PlannedSpeed & { seconds: number };
-  /** All this for people. */
-  lines: string[];
-}
 
 export interface PlanRequest {
   files: readonly string[];

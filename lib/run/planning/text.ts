@@ -1,7 +1,7 @@
 /** A plan as lines for people; each part of it has a function of its own. */
 
 import { formatDuration } from '../progress.ts';
-import type { PlannedRun, SourcePlan } from './index.ts';
+import type { PlannedRun, SourcePlan } from './planned-run.ts';
 
 /** All lines of a planned run. */
 export function describeRun(run: Omit<PlannedRun, 'lines'>): string[] {
