@@ -5,6 +5,7 @@ import { mixtureEnds } from '../data/stream.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { type Registry, stageOf } from './config.ts';
 import { type OpenData, orderOf } from './data.ts';
+import { lineParts } from './line-parts.ts';
 import { modelConfigOf } from './model-config.ts';
 
 /**
@@ -15,6 +16,7 @@ export function planOf(config: RunConfig, data: OpenData, registry: Registry): R
   const { steps, globalBatch, microBatch = globalBatch } = config.train;
   const order = orderOf(config, data);
   if (order.steps < steps) throw mixtureEnds(order.steps, steps);
+  const parts = lineParts(config.data.mixture.sources);
   const capped = data.lines.some(({ cap }) => cap !== undefined);
   return planRun({
     model: modelConfigOf(config),
@@ -24,9 +26,10 @@ export function planOf(config: RunConfig, data: OpenData, registry: Registry): R
     microBatch,
     // A cap moves shares in the course of a run; without one rates say them exactly.
     ...(capped ? { drawn: order.counts(steps) } : {}),
-    sources: data.lines.map(({ source, task, rate, batch }) => ({
+    sources: data.lines.map(({ source, task, rate, batch }, line) => ({
       source: source.name,
       task,
+      part: parts[line],
       samples: source.length,
       rate,
       batch,

@@ -15,6 +15,8 @@ export interface MixtureShare extends SampleCount {
   source: string;
   /** As the line says; its samples may have others. */
   task: string;
+  /** Tells it from other lines of the same source and task. */
+  part?: string;
   /** Share of the samples that the rates plan, 0..1. */
   planned: number;
   /** Shares of all samples and of all supervised tokens, 0..1. */
@@ -44,7 +46,7 @@ export function drawnBy(examples: readonly Example[], rows: readonly RowLoss[]):
  * @param events of the run; steps that were left out count for nothing
  */
 export function mixtureShares(
-  lines: readonly { source: string; task: string; share: number }[],
+  lines: readonly { source: string; task: string; part?: string; share: number }[],
   events: readonly RunEvent[],
 ): MixtureShare[] {
   const tasks = lines.map(() => new Map<string, SampleCount>());
@@ -56,11 +58,12 @@ export function mixtureShares(
   }
   const sums = tasks.map((own) => sumOf([...own.values()]));
   const all = sumOf(sums);
-  return lines.map(({ source, task, share }, line) => {
+  return lines.map(({ source, task, part, share }, line) => {
     const { samples, tokens } = sums[line] as SampleCount;
     return {
       source,
       task,
+      ...(part === undefined ? {} : { part }),
       planned: share,
       samples,
       tokens,
@@ -83,10 +86,11 @@ function sumOf(counts: readonly SampleCount[]): SampleCount {
 
 /** Planned and realised shares as lines for people. */
 export function describeShares(shares: readonly MixtureShare[]): string[] {
-  return shares.map(({ source, task, planned, samples, sampleShare, tokenShare, tasks }) => {
+  return shares.map(({ source, task, part, planned, samples, sampleShare, tokenShare, tasks }) => {
     const parts = Object.entries(tasks).map(([name, count]) => `${name} ${count.samples}`);
+    const meant = [task, part].filter((word) => word !== undefined && word !== '').join(', ');
     return [
-      `mixture: ${source}${task === '' ? '' : ` (${task})`}: planned ${percent(planned)} of the samples,`,
+      `mixture: ${source}${meant === '' ? '' : ` (${meant})`}: planned ${percent(planned)} of the samples,`,
       `got ${percent(sampleShare)}, ${percent(tokenShare)} of the supervised tokens; ${samples} samples: ${parts.join(', ')}`,
     ].join(' ');
   });

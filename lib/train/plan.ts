@@ -9,6 +9,8 @@ import { groupOf, trainableIn } from './trainable.ts';
 export interface PlannedSource {
   source: string;
   task: string;
+  /** Tells it from other lines of the same source and task, such as `part: detail`. */
+  part?: string;
   samples: number;
   /** 0..1 */
   share: number;
@@ -25,7 +27,14 @@ export interface PlanRequest {
   globalBatch: number;
   microBatch: number;
   /** `batch`: samples of a step that draws this source; absent: each sample draws its source. */
-  sources: readonly { source: string; task: string; samples: number; rate: number; batch?: number | undefined }[];
+  sources: readonly {
+    source: string;
+    task: string;
+    part?: string | undefined;
+    samples: number;
+    rate: number;
+    batch?: number | undefined;
+  }[];
   /** Samples that each source gives in the whole run, where its rate alone does not say so. */
   drawn?: readonly number[] | undefined;
 }
@@ -72,9 +81,10 @@ export function planRun(request: PlanRequest): RunPlan {
     globalBatch,
     microBatches: Math.ceil(globalBatch / microBatch),
     samples,
-    sources: sources.map(({ source, task, samples: size }, line) => ({
+    sources: sources.map(({ source, task, part, samples: size }, line) => ({
       source,
       task,
+      ...(part === undefined ? {} : { part }),
       samples: size,
       share: (weights[line] ?? 0) / all,
       drawn: (samples * (weights[line] ?? 0)) / all,
@@ -92,8 +102,8 @@ export function describePlan(plan: RunPlan): string[] {
     `parameters: ${groups.join(', ')}; ${grouped(trainable)} train, ${grouped(frozen)} stay as they are`,
     `plan: ${grouped(steps)} steps of ${globalBatch} samples${passes}, ${grouped(samples)} samples in all, ${plan.tokensPerImage} tokens an image`,
     ...sources.map(
-      ({ source, task, samples: size, share, epochs }) =>
-        `source ${source} (${task}): ${grouped(size)} samples, ${(100 * share).toFixed(1)} % of the samples, ${epochs.toFixed(2)} epochs`,
+      ({ source, task, part, samples: size, share, epochs }) =>
+        `source ${source} (${[task, part].filter((word) => word !== undefined).join(', ')}): ${grouped(size)} samples, ${(100 * share).toFixed(1)} % of the samples, ${epochs.toFixed(2)} epochs`,
     ),
   ];
 }

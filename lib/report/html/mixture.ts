@@ -36,10 +36,11 @@ ${legend([
 <details><summary>Numbers</summary>${mixed.map(runNumbers)}</details></section>`;
 }
 
-/** A line of the mixture as people know it: its source, and its task where the samples have no other. */
-function labelOf({ source, task, tasks }: MixtureLine): string {
+/** A line of the mixture as people know it: its source, its task where the samples have no other, what else tells it from others. */
+function labelOf({ source, task, part, tasks }: MixtureLine): string {
   const own = Object.keys(tasks);
-  return own.length === 1 && own[0] === task ? `${source}: ${task}` : source;
+  const label = own.length === 1 && own[0] === task ? `${source}: ${task}` : source;
+  return part === undefined ? label : `${label}, ${part}`;
 }
 
 /** The lines of a mixture, each followed by its tasks where it has several. */

@@ -30,6 +30,8 @@ export interface ReportedEvaluation {
 export interface MixtureLine {
   readonly source: string;
   readonly task: string;
+  /** Tells it from other lines of the same source and task. */
+  readonly part?: string;
   readonly planned: number;
   readonly samples: number;
   readonly tokens: number;
