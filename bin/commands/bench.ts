@@ -1,12 +1,20 @@
-import { type Command, flag, JSON_OPTION, text } from '../command.ts';
+import { type Arguments, type Command, flag, JSON_OPTION, text } from '../command.ts';
 import { printResult, stderrLogger } from '../output.ts';
+
+async function order(args: Arguments): Promise<number> {
+  const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
+  const logger = stderrLogger();
+  const report = await benchOrder({ rounds: Number(args['rounds']), log: (line) => logger.info(line) });
+  printResult(report, renderOrder(report), flag(args, 'json'));
+  return 0;
+}
 
 export const bench: Command = {
   name: 'bench',
   summary: 'Measure our engines against plain PyTorch on this machine, in one run',
   positional: '<what>',
-  positionalSummary: 'ops: each operation; step: a whole training step',
-  choices: ['ops', 'step'],
+  positionalSummary: 'ops: each operation; step: a whole training step; order: finding a step of a large mixture',
+  choices: ['ops', 'step', 'order'],
   options: {
     engine: {
       type: 'string',
@@ -20,8 +28,9 @@ export const bench: Command = {
     filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops)' },
     ...JSON_OPTION,
   },
-  examples: ['tristage bench step --json', 'tristage bench ops --filter attention'],
+  examples: ['tristage bench step --json', 'tristage bench ops --filter attention', 'tristage bench order'],
   run: async (args) => {
+    if (args['what'] === 'order') return order(args);
     const { benchOps, benchStep, renderBench } = await import('../../lib/run/bench/index.ts');
     const logger = stderrLogger();
     const threads = args['threads'];
