@@ -80,19 +80,23 @@ class Model:
         low = F.linear(F.linear(x, self.w[name + ".lora_A.weight"]), self.w[name + ".lora_B.weight"])
         return base + low * (self.c["lora"]["alpha"] / self.c["lora"]["rank"])
 
+    def block(self, i, x):
+        """One layer of LLaMA: x [B, T, D] -> [B, T, D]"""
+        w, c = self.w, self.c["llm"]
+        shape = (*x.shape[:2], c["heads"], x.shape[2] // c["heads"])
+        b = f"llama_model.model.layers.{i}."
+        h = rms_norm(x, w[b + "input_layernorm.weight"], c["rmsEps"])
+        q, k, v = (self.project(h, f"{b}self_attn.{n}_proj").view(shape).transpose(1, 2) for n in "qkv")
+        o = attend(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v, True)
+        x = x + self.project(o.transpose(1, 2).reshape(x.shape), b + "self_attn.o_proj")
+        h = rms_norm(x, w[b + "post_attention_layernorm.weight"], c["rmsEps"])
+        h = F.silu(self.project(h, b + "mlp.gate_proj")) * self.project(h, b + "mlp.up_proj")
+        return x + self.project(h, b + "mlp.down_proj")
+
     def llama(self, x):
         w, c = self.w, self.c["llm"]
-        batch, tokens, width = x.shape
-        shape = (batch, tokens, c["heads"], width // c["heads"])
         for i in range(c["layers"]):
-            b = f"llama_model.model.layers.{i}."
-            h = rms_norm(x, w[b + "input_layernorm.weight"], c["rmsEps"])
-            q, k, v = (self.project(h, f"{b}self_attn.{n}_proj").view(shape).transpose(1, 2) for n in "qkv")
-            o = attend(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v, True)
-            x = x + self.project(o.transpose(1, 2).reshape(x.shape), b + "self_attn.o_proj")
-            h = rms_norm(x, w[b + "post_attention_layernorm.weight"], c["rmsEps"])
-            h = F.silu(self.project(h, b + "mlp.gate_proj")) * self.project(h, b + "mlp.up_proj")
-            x = x + self.project(h, b + "mlp.down_proj")
+            x = self.block(i, x)
         return F.linear(rms_norm(x, w["llama_model.model.norm.weight"], c["rmsEps"]), w["llama_model.lm_head.weight"])
 
     def loss(self, pixels, tokens, labels):

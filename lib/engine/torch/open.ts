@@ -11,12 +11,14 @@ import { BACKEND_NAME, TorchBackend } from './backend.ts';
 import { loadBinding, type NativeBinding, runtimeVersion } from './binding.ts';
 import { fusedKernels } from './fused/index.ts';
 import { registerKernels } from './kernels/index.ts';
-import { readyTorch, type SetupOptions } from './setup.ts';
+import { type ReadyTorch, readyTorch, type SetupOptions } from './setup.ts';
 
 export interface OpenTorchOptions extends SetupOptions {
   device: 'auto' | 'cpu' | 'cuda';
   /** Default: the processors this process may use. */
   threads?: number | undefined;
+  /** A libtorch and its addon that are known already; nothing is looked for then. */
+  ready?: ReadyTorch | undefined;
 }
 
 /** Loads the CUDA half of a libtorch and tries the first GPU; the reason when there is none. */
@@ -54,7 +56,7 @@ function chooseDevice(binding: NativeBinding, libDir: string, asked: OpenTorchOp
 export async function openTorch(
   options: OpenTorchOptions,
 ): Promise<{ device: 'cpu' | 'cuda'; version: string; threads: number }> {
-  const { install, addonPath } = await readyTorch(options);
+  const { install, addonPath } = options.ready ?? (await readyTorch(options));
   const binding = loadBinding(addonPath);
   // Left to itself libtorch may compute with one thread inside Node.
   binding.setThreads(options.threads ?? availableParallelism());

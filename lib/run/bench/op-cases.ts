@@ -6,7 +6,8 @@ export interface OpCase {
   shape: Readonly<Record<string, number>>;
 }
 
-interface Sizes {
+/** The sizes that the cases of one model are made from. */
+export interface OpSizes {
   name: string;
   batch: number;
   tokens: number;
@@ -18,12 +19,13 @@ interface Sizes {
 }
 
 /** `mid` is the model of `bench step`; `tiny` shows the overhead of a call. */
-const SIZES: readonly Sizes[] = [
+const SIZES: readonly OpSizes[] = [
   { name: 'tiny', batch: 4, tokens: 64, width: 128, heads: 4, mlp: 352, vocabulary: 512, rank: 8 },
   { name: 'mid', batch: 4, tokens: 200, width: 768, heads: 12, mlp: 2048, vocabulary: 32000, rank: 16 },
 ];
 
-function casesOf(s: Sizes): OpCase[] {
+/** Every op at the sizes of one model. */
+export function opCasesOf(s: OpSizes): OpCase[] {
   const rows = s.batch * s.tokens;
   const head = { batch: s.batch, heads: s.heads, tokens: s.tokens, width: s.width / s.heads };
   const shapes: Record<string, Record<string, number>> = {
@@ -42,4 +44,4 @@ function casesOf(s: Sizes): OpCase[] {
   return Object.entries(shapes).map(([op, shape]) => ({ name: `${s.name}-${op}`, op, shape }));
 }
 
-export const OP_CASES: readonly OpCase[] = SIZES.flatMap(casesOf);
+export const OP_CASES: readonly OpCase[] = SIZES.flatMap(opCasesOf);

@@ -1,29 +1,16 @@
 /** The fused ops on torch, forward and backward, against their composites on the reference backend. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
 import { adamwUpdate, dropoutMask } from '../../../lib/engine/ops/index.ts';
-import { type Tensor, tf, type Variable } from '../../../lib/engine/tf.ts';
+import { tf, type Variable } from '../../../lib/engine/tf.ts';
 import { native, operator } from '../../../lib/engine/torch/binding.ts';
 import { updateByOperators } from '../../../lib/engine/torch/fused/adamw.ts';
-import { OP_CASES, type OpCase } from '../../gradient/cases.ts';
+import { OP_CASES } from '../../gradient/cases.ts';
 import { randomTensor, relativeError } from '../../support/tensors.ts';
 import { LARGE_CASES } from './fused-cases.ts';
-import { assertSameAsReference, openOrReason } from './support.ts';
+import { assertSameAsReference, openOrReason, valueAndGradients } from './support.ts';
 
 const skip = await openOrReason();
-
-/** The value of an op and the gradients of all its inputs under a fixed random projection. */
-function valueAndGradients(opCase: OpCase): Tensor[] {
-  const variables = opCase.inputs().map((input) => tf.variable(input)) as Variable[];
-  const y = opCase.run(...variables);
-  const { value, grads } = valueAndGrads(() => {
-    const output = opCase.run(...variables);
-    return tf.sum(tf.mul(output, randomTensor(output.shape, 77)));
-  }, variables);
-  for (const variable of variables) variable.dispose();
-  return [y, value, ...grads.map((gradient) => gradient!)];
-}
 
 describe('torch: fused ops', { skip }, () => {
   for (const opCase of [...OP_CASES, ...LARGE_CASES]) {

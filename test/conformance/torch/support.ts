@@ -1,10 +1,12 @@
 /** Opens the engine `torch` for a test file and compares it with tfjs's plain `cpu` backend, the reference. */
 import assert from 'node:assert/strict';
 import { TristageError } from '../../../lib/core/errors.ts';
+import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
 import { openEngine } from '../../../lib/engine/engine.ts';
 import { registerFusedKernels } from '../../../lib/engine/ops/index.ts';
-import { type Tensor, tf } from '../../../lib/engine/tf.ts';
-import { relativeError } from '../../support/tensors.ts';
+import { type Tensor, tf, type Variable } from '../../../lib/engine/tf.ts';
+import type { OpCase } from '../../gradient/cases.ts';
+import { randomTensor, relativeError } from '../../support/tensors.ts';
 
 /**
  * Opens the libtorch that TRISTAGE_TORCH_SOURCE asks for.
@@ -73,4 +75,16 @@ export async function assertSameAsReference(f: () => Result, limit: number): Pro
   });
   assert.equal(after['nativeTensors'], before['nativeTensors'], 'native tensors gained');
   assert.equal(after['nativeBytes'], before['nativeBytes'], 'native bytes gained');
+}
+
+/** The value of an op and the gradients of all its inputs under a fixed random projection. */
+export function valueAndGradients(opCase: OpCase): Tensor[] {
+  const variables = opCase.inputs().map((input) => tf.variable(input)) as Variable[];
+  const y = opCase.run(...variables);
+  const { value, grads } = valueAndGrads(() => {
+    const output = opCase.run(...variables);
+    return tf.sum(tf.mul(output, randomTensor(output.shape, 77)));
+  }, variables);
+  for (const variable of variables) variable.dispose();
+  return [y, value, ...grads.map((gradient) => gradient!)];
 }
