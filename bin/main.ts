@@ -8,6 +8,7 @@ import { TristageError } from '../lib/core/errors.ts';
 import { packageRoot } from '../lib/core/paths.ts';
 import type { Arguments, Command } from './command.ts';
 import { bench } from './commands/bench.ts';
+import { data } from './commands/data.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   validate,
   plan,
   prepare,
+  data,
   inspect,
   train,
   replay,

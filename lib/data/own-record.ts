@@ -13,11 +13,14 @@ import {
 import type { RowSample } from './row-source.ts';
 import { type Pick as Draw, drawInstruction, isIdentified, TASKS, type Task, taskIdentifier } from './task.ts';
 
+/** Characters of a name that a record gives itself. */
+export const MAX_ID_LENGTH = 200;
+
 const corners = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 
 /** The shape of a record; `checkRecord` holds the rules between its parts. */
 const shape = z.strictObject({
-  id: z.string().min(1).max(200).optional(),
+  id: z.string().min(1).max(MAX_ID_LENGTH).optional(),
   image: z.string().min(1).optional(),
   task: z.enum(TASKS as readonly [Task, ...Task[]]).optional(),
   turns: z

@@ -1,12 +1,6 @@
 /** `tristage prepare`: the index of one source, made or brought up to date. */
 
-import { isAbsolute, resolve } from 'node:path';
-import type { z } from 'zod';
-import { applySet } from '../config/load.ts';
-import { closest } from '../config/suggest.ts';
-import { fromPlain, type Plain, toPlain } from '../config/tree.ts';
-import { forEachPath } from '../config/walk.ts';
-import { TristageError } from '../core/errors.ts';
+import { resolve } from 'node:path';
 import type { Logger } from '../core/log.ts';
 import { createImageWorkers } from '../data/image-workers.ts';
 import { openIndexed } from '../data/index/ensure.ts';
@@ -14,6 +8,7 @@ import type { Verify } from '../data/index/manifest.ts';
 import { isRowSource, type RowSource } from '../data/row-source.ts';
 import type { Registry } from './config.ts';
 import { packageVersion } from './facts.ts';
+import { findSource, sourceOptions, usage } from './named-source.ts';
 import { prepareProgress } from './prepare-progress.ts';
 import type { Display } from './progress.ts';
 
@@ -58,7 +53,7 @@ const DECODED_SIZE = 16;
  */
 export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
   const { logger, display, signal, verify } = request;
-  const { source, options, making } = namedSource(request);
+  const { source, options, making } = preparedSource(request);
   const made = await makeFile(source, { request, options: making });
   const plan = source.plan({ ...options, ...made, root: request.root });
   const workers = createImageWorkers({
@@ -97,42 +92,17 @@ export async function runPrepare(request: PrepareRequest): Promise<Prepared> {
   }
 }
 
-/** The source of a name, with the options that the name and `--set` give. */
-function namedSource({ source: name, set, build, registry }: PrepareRequest): {
+/** The source of the request, and its options; those of the making apart. */
+function preparedSource({ source: name, set, build, registry }: PrepareRequest): {
   source: RowSource;
   options: Record<string, unknown>;
-  /** Of making its file. */
   making: Record<string, unknown>;
 } {
-  const found = registry.sources.find((source) => source.name === name || Object.hasOwn(source.aliases ?? {}, name));
-  if (found === undefined) {
-    const known = registry.sources.flatMap((source) => [source.name, ...Object.keys(source.aliases ?? {})]);
-    const near = closest(name, known);
-    throw usage(
-      `there is no source ${name}`,
-      near === undefined ? `take one of ${known.join(', ')}` : `did you mean ${near}?`,
-    );
-  }
-  if (!isRowSource(found)) throw usage(`source ${name} needs no preparation`, 'name it in a run file as it is');
-  const start = fromPlain({ ...found.aliases?.[name] }, { kind: 'preset', name });
-  const given = toPlain(set.reduce(applySet, start)) as Record<string, Plain>;
-  const own = [...Object.keys(found.options.shape), 'task'];
-  const ofBuild = build === undefined ? [] : Object.keys(found.build?.options.shape ?? {});
-  const options: Record<string, Plain> = {};
-  const making: Record<string, Plain> = {};
-  for (const [key, value] of Object.entries(given)) {
-    if (own.includes(key)) options[key] = value;
-    else if (ofBuild.includes(key)) making[key] = value;
-    else {
-      const known = [...own, ...ofBuild];
-      const near = closest(key, known);
-      throw usage(
-        `source ${found.name} has no option ${key}`,
-        near === undefined ? `it has ${known.join(', ')}` : `did you mean ${near}?`,
-      );
-    }
-  }
-  return { source: found, options: withAbsolutePaths(found.options, options), making };
+  const source = findSource(name, registry);
+  if (!isRowSource(source)) throw usage(`source ${name} needs no preparation`, 'name it in a run file as it is');
+  const more = build === undefined ? [] : Object.keys(source.build?.options.shape ?? {});
+  const { options, others } = sourceOptions(source, { name, set, more });
+  return { source, options, making: others };
 }
 
 /** Makes the file that was asked for, and gives the option that names it. */
@@ -150,21 +120,4 @@ async function makeFile(
   for (const note of notes) warn(note);
   info(`made ${file}`);
   return { [source.build.gives]: file };
-}
-
-/** Paths of the command line count from the current folder. */
-function withAbsolutePaths(schema: z.ZodObject, options: Record<string, Plain>): Record<string, unknown> {
-  const copy = structuredClone(options) as Record<string, unknown>;
-  forEachPath(schema, options, (path, text) => {
-    if (isAbsolute(text)) return;
-    const holder = path
-      .slice(0, -1)
-      .reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], copy);
-    (holder as Record<string | number, unknown>)[path.at(-1) as string | number] = resolve(text);
-  });
-  return copy;
-}
-
-function usage(message: string, fix: string): TristageError {
-  return new TristageError({ kind: 'usage', code: 'E_USAGE', message, fix });
 }
