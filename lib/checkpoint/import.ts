@@ -19,9 +19,19 @@ export interface ImportReport {
   unexpected: string[];
   /** The file's own names that no model here needs, with the reason. */
   ignored: { key: string; reason: string }[];
-  shapeMismatch: { name: string; key: string; found: readonly number[]; expected: readonly number[] }[];
-  /** Tensors whose dtype was changed. */
-  cast: { name: string; from: HostDtype; to: HostDtype }[];
+  shapeMismatch: ShapeDifference[];
+  /** Shapes that differ and were passed on as they are, because the model fits them itself. */
+  reshaped: ShapeDifference[];
+  /** Tensors whose dtype is changed when they are read; a quantised type by its own name. */
+  cast: { name: string; from: string; to: HostDtype }[];
+}
+
+/** A weight of another shape than the model's. */
+export interface ShapeDifference {
+  name: string;
+  key: string;
+  found: readonly number[];
+  expected: readonly number[];
 }
 
 export interface ImportRequest {
@@ -50,19 +60,48 @@ export interface ImportRequest {
  *   and the errors of {@link openWeights} and {@link detectLayout}
  */
 export async function importWeights(request: ImportRequest): Promise<ImportReport> {
+  const opened = await openImport(request);
+  try {
+    for (const name of opened.report.found) await request.onTensor(name, await opened.read(name));
+    return opened.report;
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Weights that fit the model and have not been read. */
+export interface OpenImport {
+  readonly report: ImportReport;
+  /** The files that hold what was found. */
+  readonly files: ReadonlySet<string>;
+  /** One of the found tensors in fresh memory, of the wanted dtype. @param name in memory */
+  read(name: string): Promise<HostTensor>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens weights and checks all of them; tensors are read when they are asked for. The caller closes it.
+ * @throws TristageError as {@link importWeights}
+ */
+export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Promise<OpenImport> {
   const file = await openWeights(request.path);
   try {
     const { report, keys } = compareWeights(file, request);
     throwUnlessStrict(report, request.optional ?? (() => false));
     const dtype = request.dtype ?? 'F32';
-    for (const name of report.found) {
-      const tensor = await file.read(keys.get(name)!);
-      if (dtype !== 'keep' && tensor.dtype !== dtype) report.cast.push({ name, from: tensor.dtype, to: dtype });
-      await request.onTensor(name, dtype === 'keep' ? tensor : castFloat(tensor, dtype));
-    }
-    return report;
-  } finally {
+    if (dtype !== 'keep') report.cast.push(...castsTo(dtype, { file, report, keys }));
+    return {
+      report,
+      files: new Set([...keys.values()].map((key) => file.entries.get(key)!.file)),
+      read: async (name) => {
+        const tensor = await file.read(keys.get(name)!);
+        return dtype === 'keep' ? tensor : castFloat(tensor, dtype);
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
@@ -97,18 +136,31 @@ export function compareWeights(
     else if (ignore(meaning.name)) ignored.push({ key, reason: 'not wanted from this file' });
     else unexpected.push(key);
   }
-  const shapeMismatch: ImportReport['shapeMismatch'] = [];
+  const shapeMismatch: ShapeDifference[] = [];
+  const reshaped: ShapeDifference[] = [];
   for (const [name, key] of keys) {
     const { shape, dtype } = file.entries.get(key)!;
     const wanted = expected.get(name)!;
     if (!isFloatDtype(dtype)) throw dtypeError(file.path, key, dtype);
-    if (!sameShape(shape, wanted) && !acceptShape(name, shape)) {
-      shapeMismatch.push({ name, key, found: shape, expected: wanted });
-    }
+    if (sameShape(shape, wanted)) continue;
+    const difference = { name, key, found: shape, expected: wanted };
+    (acceptShape(name, shape) ? reshaped : shapeMismatch).push(difference);
   }
   const found = [...expected.keys()].filter((name) => keys.has(name));
   const missing = [...expected.keys()].filter((name) => !keys.has(name));
-  return { report: { path: file.path, layout, found, missing, unexpected, ignored, shapeMismatch, cast: [] }, keys };
+  const report = { path: file.path, layout, found, missing, unexpected, ignored, shapeMismatch, reshaped, cast: [] };
+  return { report, keys };
+}
+
+function castsTo(
+  dtype: HostDtype,
+  { file, report, keys }: { file: WeightsFile; report: ImportReport; keys: ReadonlyMap<string, string> },
+): ImportReport['cast'] {
+  return report.found.flatMap((name) => {
+    const entry = file.entries.get(keys.get(name)!)!;
+    const isSame = entry.dtype === dtype && entry.stored === undefined;
+    return isSame ? [] : [{ name, from: entry.stored ?? entry.dtype, to: dtype }];
+  });
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

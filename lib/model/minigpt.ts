@@ -13,7 +13,14 @@ import { type ModelParams, modelParams } from './params.ts';
 import { joinNeighbours, project } from './projector.ts';
 import { modelShapes } from './shapes.ts';
 import { splice } from './splice.ts';
-import { createParams, disposeParams, type ParamStore, type WeightSource } from './store.ts';
+import {
+  createParams,
+  disposeParams,
+  loadParams,
+  type ParamStore,
+  type WeightReader,
+  type WeightSource,
+} from './store.ts';
 import type { Trace } from './trace.ts';
 import { evaVit, visualTokens } from './vision/eva-vit.ts';
 
@@ -51,6 +58,22 @@ export function createMiniGpt(request: {
   const { config, source = () => undefined, trainable, seed } = request;
   checkModelConfig(config);
   const store = createParams({ shapes: modelShapes(config), source, trainable, seed });
+  return { config, store, params: modelParams(store, config) };
+}
+
+/**
+ * As {@link createMiniGpt}, with weights that are read one after the other.
+ * @throws TristageError `E_MODEL_CONFIG`, `E_WEIGHT_SHAPE`, and what the source throws
+ */
+export async function loadMiniGpt(request: {
+  config: ModelConfig;
+  source: WeightReader;
+  trainable: (name: string) => boolean;
+  seed: number;
+}): Promise<MiniGpt> {
+  const { config, ...rest } = request;
+  checkModelConfig(config);
+  const store = await loadParams({ shapes: modelShapes(config), ...rest });
   return { config, store, params: modelParams(store, config) };
 }
 

@@ -23,25 +23,46 @@ export type WeightSource = (name: string) => HostWeight | undefined;
  * @param request `trainable` says which names become variables
  * @throws TristageError `E_WEIGHT_SHAPE` naming the key when a loaded weight does not fit; nothing stays allocated then
  */
-export function createParams(request: {
-  shapes: ShapeTable;
-  source: WeightSource;
-  trainable: (name: string) => boolean;
-  seed: number;
-}): ParamStore {
-  const { shapes, source, trainable, seed } = request;
+export function createParams(request: ParamsRequest & { source: WeightSource }): ParamStore {
   const store = new Map<string, Tensor>();
   try {
-    for (const [name, shape] of shapes) {
-      const loaded = source(name);
-      const values = loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded });
-      store.set(name, createParam({ values, shape, trainable: trainable(name) }));
-    }
+    for (const name of request.shapes.keys()) store.set(name, startParam(request, name, request.source(name)));
   } catch (error) {
     disposeParams(store);
     throw error;
   }
   return store;
+}
+
+/** What weights are created from, besides those that are loaded. */
+interface ParamsRequest {
+  shapes: ShapeTable;
+  trainable: (name: string) => boolean;
+  seed: number;
+}
+
+/** As {@link WeightSource}, for weights that are read when they are asked for. */
+export type WeightReader = (name: string) => Promise<HostWeight | undefined>;
+
+/**
+ * As {@link createParams}, one weight after the other: of what is read, no more than one is in host memory at a time.
+ * @throws TristageError `E_WEIGHT_SHAPE`, and what the source throws; nothing stays allocated then
+ */
+export async function loadParams(request: ParamsRequest & { source: WeightReader }): Promise<ParamStore> {
+  const store = new Map<string, Tensor>();
+  try {
+    for (const name of request.shapes.keys()) store.set(name, startParam(request, name, await request.source(name)));
+  } catch (error) {
+    disposeParams(store);
+    throw error;
+  }
+  return store;
+}
+
+function startParam({ shapes, trainable, seed }: ParamsRequest, name: string, loaded: HostWeight | undefined): Tensor {
+  const shape = shapes.get(name) ?? [];
+  const values = loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded });
+  return createParam({ values, shape, trainable: trainable(name) });
 }
 
 /** @returns a frozen tensor or a trainable variable that owns a copy of the values on the engine */

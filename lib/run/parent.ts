@@ -15,7 +15,7 @@ import { ancestorOf, lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
 import { readRun } from './open-run.ts';
 import { RUN_FILES } from './run-folder.ts';
-import { checkpointOf, checkpointWeights, type StartWeights } from './weights.ts';
+import { checkpointOf, checkpointWeights, type StartWeights, weightsInMemory } from './weights.ts';
 
 /** Something that a run may start from. */
 export interface Parent {
@@ -55,7 +55,7 @@ async function openExported(path: string): Promise<Parent> {
   const read = () => format.read(path, { ...context, withoutOutside: true });
   return {
     path,
-    weights: { where: path, read: async () => (await read()).weights },
+    weights: { where: path, open: async () => weightsInMemory((await read()).weights) },
     pieces: manifest.tokenizer.kept,
     tokenizer: manifest.tokenizer.sha256,
     lineage: manifest.lineage,

@@ -15,6 +15,8 @@ export const RUN_FILES = {
   summary: 'summary.json',
   /** Kept pieces of the tokenizer, where the vocabulary is pruned. */
   vocabulary: 'vocabulary.json',
+  /** What each file of weights was found to hold, where the run began from files. */
+  weights: 'weights.json',
   tensorboard: 'tensorboard',
   /** Samples that could not be used and what replaced them. */
   ledger: 'bad-samples.jsonl',

@@ -27,6 +27,7 @@ import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
 import { lineageOf } from './lineage.ts';
+import { describeLoad, loadDetails, loadFacts } from './loads.ts';
 import { modelConfigOf } from './model-config.ts';
 import { checkParent, openParent, type Parent } from './parent.ts';
 import { planOf } from './plan.ts';
@@ -115,6 +116,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   );
   const { assembled, optimizer } = await openModel(request, { checkpoint, parent });
   await createRunFolder(folder);
+  await tellLoads(request, assembled);
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
   if (data.pieces !== undefined)
     await writeRunJson(folder, RUN_FILES.vocabulary, vocabularyFacts(data.tokenizer, data.pieces));
@@ -137,6 +139,15 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
   return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
+}
+
+/** Says what every file of weights was found to hold; the names go to weights.json and to those who debug. */
+async function tellLoads({ folder, logger }: TrainRequest, { loads }: Assembled): Promise<void> {
+  for (const load of loads) {
+    logger.info(describeLoad(load));
+    for (const line of loadDetails(load)) logger.debug(line);
+  }
+  if (loads.length > 0) await writeRunJson(folder, RUN_FILES.weights, loads.map(loadFacts));
 }
 
 /** What a run that begins anew starts from, checked. */

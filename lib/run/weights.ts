@@ -1,15 +1,14 @@
 /** The start values of a run: a checkpoint, then published files, then random numbers; and what a checkpoint of it must hold. */
 
-import { readWeights } from '../checkpoint/import.ts';
+import { type ImportReport, type OpenImport, openImport } from '../checkpoint/import.ts';
 import { checkLlamaSettings, publishedLlama } from '../checkpoint/llama-settings.ts';
 import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store.ts';
-import { openWeights } from '../checkpoint/weights-file.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { sha256File } from '../core/hash.ts';
-import { type HostTensor, toFloat32 } from '../formats/host-tensor.ts';
+import { toFloat32 } from '../formats/host-tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { createMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { loadMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import { modelShapes, POS_EMBED, type ShapeTable } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
 import { groupOf } from '../train/trainable.ts';
@@ -41,40 +40,61 @@ export interface Assembled {
   stored: ReadonlySet<string>;
   /** Files that hold the other names. */
   external: readonly ExternalFile[];
+  /** What each file was found to hold. */
+  loads: readonly WeightsLoad[];
 }
 
-interface Loaded {
-  values: Map<string, HostWeight>;
+/** What one file of weights was found to hold. */
+export interface WeightsLoad {
+  part: WeightsPart['key'] | 'checkpoint';
+  report: ImportReport;
+}
+
+/** Where the weights of a model come from, all checked and none read. */
+interface Sources {
+  /** Name -> what holds it. */
+  holders: Map<string, Pick<OpenWeights, 'read'>>;
+  /** Names that published files hold. */
   external: Set<string>;
   files: Map<string, WeightsPart['key']>;
+  loads: WeightsLoad[];
+  opened: OpenWeights[];
 }
 
 /**
- * Creates the model of a run on the engine that is open.
- * @throws TristageError E_WEIGHT_* for files that do not fit the model, naming file and key
+ * Creates the model of a run on the engine that is open. Everything is checked first; then weights go to the engine one at a time.
+ * @throws TristageError E_WEIGHT_* for files that do not fit the model, naming file and key; E_LLAMA_MISMATCH
  */
 export async function assembleModel(request: AssembleRequest): Promise<Assembled> {
   const { config, checkpoint, init, trainable, seed } = request;
   const shapes = modelShapes(config);
-  const loaded: Loaded = { values: new Map(), external: new Set(), files: new Map() };
-  const own = checkpoint === undefined ? init : checkpointWeights(checkpoint);
-  if (own !== undefined) for (const [name, weight] of await own.read(shapes)) loaded.values.set(name, weight);
-  await loadPublished(request, loaded);
-  checkComplete(request, shapes, loaded);
-  const stored = new Set([...shapes.keys()].filter((name) => trainable(name) || !loaded.external.has(name)));
-  const model = createMiniGpt({ config, trainable, seed, source: (name) => takeFrom(loaded.values, name) });
-  return { model, stored, external: await hashFiles(loaded.files) };
-}
-
-/** Gives a weight away, so that the host's copy can go as soon as the engine has its own. */
-function takeFrom(values: Map<string, HostWeight>, name: string): HostWeight | undefined {
-  const weight = values.get(name);
-  values.delete(name);
-  return weight;
+  const sources: Sources = { holders: new Map(), external: new Set(), files: new Map(), loads: [], opened: [] };
+  try {
+    const own = checkpoint === undefined ? init : checkpointWeights(checkpoint);
+    if (own !== undefined) await openOwn(own, shapes, sources);
+    await openPublished(request, sources);
+    checkComplete(request, shapes, sources);
+    const stored = new Set([...shapes.keys()].filter((name) => trainable(name) || !sources.external.has(name)));
+    const source = async (name: string) => sources.holders.get(name)?.read(name);
+    const model = await loadMiniGpt({ config, trainable, seed, source });
+    return { model, stored, external: await hashFiles(sources.files), loads: sources.loads };
+  } finally {
+    for (const { close } of sources.opened) await close();
+  }
 }
 
 /** Whether a weight may come in the shape of another grid. */
 const isPosEmbed = (name: string, shape: readonly number[]): boolean => name === POS_EMBED && shape.length === 3;
+
+/** Weights that are there and have not been read. */
+export interface OpenWeights {
+  names: Iterable<string>;
+  /** What a file was found to hold. */
+  report?: ImportReport | undefined;
+  /** One of the names; read once. */
+  read(name: string): Promise<HostWeight>;
+  close(): Promise<void>;
+}
 
 /** Weights to start from. */
 export interface StartWeights {
@@ -84,32 +104,56 @@ export interface StartWeights {
    * @param shapes every weight of the model that is to be made
    * @returns those that are there
    */
-  read(shapes: ShapeTable): Promise<ReadonlyMap<string, HostWeight>>;
+  open(shapes: ShapeTable): Promise<OpenWeights>;
 }
 
 /** The weights in model.safetensors of a checkpoint. */
 export function checkpointWeights(path: string): StartWeights {
   return {
     where: path,
-    read: async (expected) => {
-      const { tensors } = await readWeights({ path, expected, optional: () => true, acceptShape: isPosEmbed });
-      return hostWeights(tensors);
-    },
+    open: async (expected) =>
+      openedWeights(await openImport({ path, expected, optional: () => true, acceptShape: isPosEmbed })),
   };
 }
 
-function hostWeights(tensors: ReadonlyMap<string, HostTensor>): Map<string, HostWeight> {
-  return new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, values: toFloat32(tensor) }]));
+function openedWeights({ report, read, close }: OpenImport): OpenWeights {
+  const weight = async (name: string): Promise<HostWeight> => {
+    const tensor = await read(name);
+    return { shape: tensor.shape, values: toFloat32(tensor) };
+  };
+  return { names: report.found, report, read: weight, close };
 }
 
-async function loadPublished({ config, weights }: AssembleRequest, loaded: Loaded): Promise<void> {
+/** Weights that are in memory already; each is let go when it is taken. */
+export function weightsInMemory(weights: ReadonlyMap<string, HostWeight>): OpenWeights {
+  const left = new Map(weights);
+  return {
+    names: [...left.keys()],
+    read: async (name) => {
+      const weight = left.get(name);
+      if (weight === undefined) throw new Error(`the weight ${name} was taken before`);
+      left.delete(name);
+      return weight;
+    },
+    close: async () => left.clear(),
+  };
+}
+
+async function openOwn(own: StartWeights, shapes: ShapeTable, { holders, loads, opened }: Sources): Promise<void> {
+  const weights = await own.open(shapes);
+  opened.push(weights);
+  for (const name of weights.names) holders.set(name, weights);
+  if (weights.report !== undefined) loads.push({ part: 'checkpoint', report: weights.report });
+}
+
+async function openPublished({ config, weights }: AssembleRequest, sources: Sources): Promise<void> {
   const known = modelShapes(config);
   for (const { key, shapes, optional } of weightsParts(config)) {
     const path = weights[key];
-    const expected = new Map([...shapes].filter(([name]) => !loaded.values.has(name)));
+    const expected = new Map([...shapes].filter(([name]) => !sources.holders.has(name)));
     if (path === undefined || expected.size === 0) continue;
     if (key === 'llm') await checkLanguageModel(config, path);
-    const { tensors } = await readWeights({
+    const found = await openImport({
       path,
       expected,
       optional,
@@ -117,9 +161,14 @@ async function loadPublished({ config, weights }: AssembleRequest, loaded: Loade
       acceptShape: isPosEmbed,
       vitDepth: config.vision.depth,
     });
-    for (const [name, weight] of hostWeights(tensors)) loaded.values.set(name, weight);
-    for (const name of tensors.keys()) loaded.external.add(name);
-    for (const file of await filesOf(path)) loaded.files.set(file, key);
+    const part = openedWeights(found);
+    sources.opened.push(part);
+    sources.loads.push({ part: key, report: found.report });
+    for (const name of part.names) {
+      sources.holders.set(name, part);
+      sources.external.add(name);
+    }
+    for (const file of found.files) sources.files.set(file, key);
   }
 }
 
@@ -127,19 +176,12 @@ async function loadPublished({ config, weights }: AssembleRequest, loaded: Loade
  * Holds a run's language model against what its published weights say of themselves.
  * @throws TristageError E_LLAMA_MISMATCH, E_LLAMA_CONFIG
  */
-export async function checkLanguageModel(config: ModelConfig, path: string): Promise<void> {
+async function checkLanguageModel(config: ModelConfig, path: string): Promise<void> {
   const published = await publishedLlama(path);
   if (published !== undefined) checkLlamaSettings(config.llm, published);
 }
 
-/** The files behind a path of weights. */
-async function filesOf(path: string): Promise<Set<string>> {
-  const opened = await openWeights(path);
-  await opened.close();
-  return new Set([...opened.entries.values()].map(({ file }) => file));
-}
-
-async function hashFiles(files: Loaded['files']): Promise<ExternalFile[]> {
+async function hashFiles(files: Sources['files']): Promise<ExternalFile[]> {
   const hashed: ExternalFile[] = [];
   for (const [path, part] of files) {
     const { hash, bytes } = await sha256File(path);
@@ -149,11 +191,11 @@ async function hashFiles(files: Loaded['files']): Promise<ExternalFile[]> {
 }
 
 /** A run that goes on lacks nothing; a run that starts from another may add adapters, which begin at random. */
-function checkComplete({ checkpoint, init }: AssembleRequest, shapes: ShapeTable, { values }: Loaded): void {
+function checkComplete({ checkpoint, init }: AssembleRequest, shapes: ShapeTable, { holders }: Sources): void {
   const own = checkpoint ?? init?.where;
   if (own === undefined) return;
   const mayBeNew = (name: string) => checkpoint === undefined && groupOf(name) === 'lora';
-  const missing = [...shapes.keys()].filter((name) => !values.has(name) && !mayBeNew(name));
+  const missing = [...shapes.keys()].filter((name) => !holders.has(name) && !mayBeNew(name));
   if (missing.length > 0) throw missingError(own, missing);
 }
 
