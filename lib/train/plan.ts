@@ -71,7 +71,7 @@ export function planRun(request: PlanRequest): RunPlan {
   }
   const weights = request.drawn ?? sources.map(({ rate, batch = 1 }) => rate * batch);
   const all = weights.reduce((sum, weight) => sum + weight, 0);
-  const samples = request.drawn === undefined ? steps * globalBatch : all;
+  const samples = request.drawn === undefined ? Math.round(steps * samplesOfStep(request)) : all;
   return {
     parameters,
     trainable,
@@ -91,6 +91,13 @@ export function planRun(request: PlanRequest): RunPlan {
       epochs: (samples * (weights[line] ?? 0)) / all / size,
     })),
   };
+}
+
+/** The mean of the batches, where steps draw their source; the global batch is that mean rounded. */
+function samplesOfStep({ globalBatch, sources }: PlanRequest): number {
+  if (sources.every(({ batch }) => batch === undefined)) return globalBatch;
+  const rates = sources.reduce((sum, { rate }) => sum + rate, 0);
+  return sources.reduce((sum, { rate, batch = 1 }) => sum + rate * batch, 0) / rates;
 }
 
 /** A plan as lines for people. */

@@ -87,14 +87,25 @@ async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
   const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
   const sources = await sourcesOf({ config, data, plan, stream, encode }, planning);
   const step = await measureSteps({ config, data, stream, encode });
-  const { steps, samples } = plan;
+  const { steps } = plan;
+  // Where rows are packed, samples share images; a few steps say how many.
+  const images = config.data.packing === undefined ? sum(sources.map(withImages)) : steps * step.images;
+  const totals = { steps, samples: sum(sources.map(({ samples }) => samples)), images: Math.round(images) };
   return {
     ...commonOf(run, config, { plan, bytes: checkpointBytes(config, run.registry), speed }),
-    totals: { steps, samples, images: Math.round(steps * step.images), tokens: Math.round(steps * step.tokens) },
+    totals: { ...totals, tokens: Math.round(steps * step.tokens) },
     sources,
     step,
     ...(config.data.packing === undefined ? {} : { packedRow: config.data.packing.maxTokens }),
   };
+}
+
+function withImages({ samples, withImage }: SourcePlan): number {
+  return samples * withImage;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 async function sourcesOf(
@@ -120,10 +131,16 @@ async function sourcesOf(
       await faults.attempt(() => Promise.reject(fault));
     sources.push({
       ...linePlan(line, { share: plan.sources[place]?.share ?? 0, samples: drawn[place] ?? 0 }),
+      ...partOf(plan, place),
       ...facts,
     });
   }
   return sources;
+}
+
+function partOf({ sources }: RunPlan, place: number): Pick<SourcePlan, 'part'> {
+  const part = sources[place]?.part;
+  return part === undefined ? {} : { part };
 }
 
 function linePlan({ source, task, rate, cap }: OpenLine, { share, samples }: { share: number; samples: number }) {

@@ -8,6 +8,8 @@ import type { PlannedSpeed } from './speed.ts';
 export interface SourcePlan extends SourceFacts {
   source: string;
   task: string;
+  /** Tells it from other lines of the same source and task. */
+  part?: string;
   rows: number;
   rate: number;
   cap?: number | undefined;

@@ -31,7 +31,7 @@ function totalLines({ plan, totals }: Pick<PlannedRun, 'plan' | 'totals'>): stri
 
 function sourceLines({ sources = [] }: Pick<PlannedRun, 'sources'>): string[] {
   return sources.flatMap((source) => [
-    `source ${source.source} (${source.task}): ${grouped(source.rows)} rows, ${percent(source.share)} of the samples,` +
+    `source ${source.source} (${[source.task, source.part].filter((word) => word !== undefined).join(', ')}): ${grouped(source.rows)} rows, ${percent(source.share)} of the samples,` +
       ` ${source.epochs.toFixed(2)} epochs, a sample comes at most ${times(source.repeats)}${capOf(source)}`,
     `  ${tokensOf(source)}${unusableOf(source)}`,
   ]);
