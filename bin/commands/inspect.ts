@@ -14,6 +14,7 @@ export const inspect: Command = {
       describe: 'Only this source of the mixture, by name, or one line of it by its place (1, 2, ...)',
     },
     n: { type: 'number', requiresArg: true, default: 24, describe: 'Samples to show' },
+    each: { type: 'number', requiresArg: true, describe: 'Instead of --n: so many samples of every line' },
     step: { type: 'number', requiresArg: true, default: 0, describe: 'Step of the run to begin with, from 0' },
     html: { type: 'string', requiresArg: true, describe: 'Page to write; without it the texts are printed' },
     ledger: {
@@ -26,6 +27,7 @@ export const inspect: Command = {
   },
   examples: [
     'tristage inspect configs/quickstart/stage2.yaml --html stage2.html',
+    'tristage inspect configs/minigptv2/stage3.yaml --each 1 --html every-source.html',
     'tristage inspect configs/minigptv2/stage2.yaml --source refcoco --n 8 --html refcoco.html',
     'tristage inspect configs/quickstart/stage2.yaml --step 100 --n 4 --json',
     'tristage inspect --ledger runs/quickstart/stage1',
@@ -61,6 +63,7 @@ async function show(file: string, args: Arguments): Promise<number> {
     set: texts(args, 'set'),
     source: text(args, 'source'),
     samples: Number(args['n']),
+    each: args['each'] as number | undefined,
     step: Number(args['step']),
     html,
     registry,

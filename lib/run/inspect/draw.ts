@@ -7,18 +7,22 @@ import type { SampleStream } from '../../data/stream.ts';
 import { type OpenData, openLoader } from '../data.ts';
 import { modelConfigOf } from '../model-config.ts';
 
+/** How many samples are wanted of some lines together, the first ones that the run draws. */
+export interface Want {
+  /** Places from 0; no line stands in two wants. */
+  lines: readonly number[];
+  samples: number;
+}
+
 export interface DrawRequest {
   data: OpenData;
-  /** Lines whose samples are wanted; places from 0. */
-  lines: readonly number[];
-  /** How many of their samples. */
-  samples: number;
+  wants: readonly Want[];
   /** Step to begin with, from 0. */
   first: number;
 }
 
 export interface Drawing {
-  /** Ascending; consecutive where every step holds samples that are wanted. */
+  /** Ascending; those that hold what is wanted. */
   steps: readonly { step: number; batch: LoadedBatch }[];
   /** Samples of each line in all steps of the run. */
   counts: readonly number[];
@@ -28,8 +32,8 @@ export interface Drawing {
   sampleOf(example: Example): Promise<Sample>;
 }
 
-/** Reads steps from the first on that hold wanted lines, until enough of their samples have come or the run ends. */
-export async function drawSteps({ data, lines, samples, first }: DrawRequest): Promise<Drawing> {
+/** Reads the steps that hold the first wanted samples; fewer are found where the run ends before. */
+export async function drawSteps({ data, wants, first }: DrawRequest): Promise<Drawing> {
   const { config } = data;
   const replaced: BadSample[] = [];
   const loader = openLoader({
@@ -42,19 +46,22 @@ export async function drawSteps({ data, lines, samples, first }: DrawRequest): P
   });
   const { stream } = loader;
   const end = Math.min(config.train.steps, stream.steps);
-  const steps: { step: number; batch: LoadedBatch }[] = [];
+  const read = new Map<number, LoadedBatch>();
   try {
-    let left = samples;
-    for (let step = first; left > 0; step++) {
-      step = nextStep(stream, { lines, from: step, end });
-      if (step >= end) break;
-      const batch = await loader.batch(step);
-      steps.push({ step, batch });
-      left -= batch.examples.filter(({ line = 0 }) => lines.includes(line)).length;
+    for (const { lines, samples } of wants) {
+      let left = samples;
+      for (let step = first; left > 0; step++) {
+        step = nextStep(stream, { lines, from: step, end });
+        if (step >= end) break;
+        const batch = read.get(step) ?? (await loader.batch(step));
+        read.set(step, batch);
+        left -= batch.examples.filter(({ line = 0 }) => lines.includes(line)).length;
+      }
     }
   } finally {
     await loader.close();
   }
+  const steps = [...read].map(([step, batch]) => ({ step, batch })).sort((a, b) => a.step - b.step);
   return { steps, counts: stream.counts(end), replaced, sampleOf: (example) => sampleOf(example, { data, stream }) };
 }
 

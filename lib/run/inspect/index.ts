@@ -20,8 +20,10 @@ export interface InspectRequest {
   set: readonly string[];
   /** Name of a source, or place of a line from 1; absent: all of them. */
   source?: string | undefined;
-  /** Samples to show. */
+  /** Samples to show, the first ones that the run draws. */
   samples: number;
+  /** Samples to show of every line instead. */
+  each?: number | undefined;
   /** Step to begin with, from 0. */
   step: number;
   /** Page to write. */
@@ -57,7 +59,9 @@ async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<
   if (stageOf(run.config, run.registry).objective === 'patches') throw noTexts(stage);
   const wanted = chosenLines(run.config.data.mixture.sources, request.source);
   const { data, lines, notes } = await openChosen(run, { lines: wanted, logger: request.logger });
-  const drawing = await drawSteps({ data, lines, samples: request.samples, first: request.step });
+  const { each, samples, step: first } = request;
+  const wants = each === undefined ? [{ lines, samples }] : lines.map((line) => ({ lines: [line], samples: each }));
+  const drawing = await drawSteps({ data, wants, first });
   if (drawing.steps.length === 0) throw nothingDrawn(request, run.config.train.steps);
   const { config } = data;
   const model = modelConfigOf(config);
@@ -79,10 +83,10 @@ async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<
     lines: mixtureOf(data, { drawing, lines }),
     steps: drawing.steps.map(({ step }) => step),
     batch: batchFacts(drawing, room),
-    ...(await shownRows({ drawing, lines, samples: request.samples, encode, weighting, room })),
+    ...(await shownRows({ drawing, wants, encode, weighting, room })),
     replaced: drawing.replaced,
     leftOut: leftOutOf(data),
-    notes: [...notes, ...sourceNotes(data)],
+    notes: [...notes, ...sourceNotes(data), ...neverDrawn(data, { drawing, lines })],
   };
 }
 
@@ -133,14 +137,23 @@ function batchFacts({ steps }: Drawing, room: number | undefined): Inspection['b
   };
 }
 
+/** Wanted lines that the run does not come to. */
+function neverDrawn(data: OpenData, { drawing, lines }: { drawing: Drawing; lines: readonly number[] }): string[] {
+  const missed = lines.filter((line) => drawing.counts[line] === 0).map((line) => line + 1);
+  if (missed.length === 0) return [];
+  const steps = data.config.train.steps;
+  return [`The run of ${steps} steps draws nothing of line ${missed.join(', ')}.`];
+}
+
 /** What sources say of themselves beside what they left out. */
 function sourceNotes({ lines }: OpenData): string[] {
   return lines.flatMap(({ source }) => (source.leftOut === undefined ? source.notes : []));
 }
 
-function checkNumbers({ samples, step }: InspectRequest): void {
+function checkNumbers({ samples, each = 1, step }: InspectRequest): void {
   const whole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
   if (!(whole(samples, 1) && samples <= MOST_SAMPLES)) throw usage('--n', String(samples), `1 to ${MOST_SAMPLES}`);
+  if (!(whole(each, 1) && each <= MOST_SAMPLES)) throw usage('--each', String(each), `1 to ${MOST_SAMPLES}`);
   if (!whole(step, 0)) throw usage('--step', String(step), 'a step from 0');
 }
 

@@ -11,13 +11,11 @@ import { boxesOfTurns, type NamedBox } from '../../data/turn-boxes.ts';
 import type { InspectedPicture, InspectedRow, InspectedSample, ShownToken } from '../../report/inspect/inspection.ts';
 import { pictureUri } from '../../report/picture-uri.ts';
 import { answerWeights, type LossWeighting } from '../../train/loss.ts';
-import type { Drawing } from './draw.ts';
+import type { Drawing, Want } from './draw.ts';
 
 export interface ShowRequest {
   drawing: Drawing;
-  /** Lines whose samples are shown; places from 0. */
-  lines: readonly number[];
-  samples: number;
+  wants: readonly Want[];
   encode: EncodeOptions;
   weighting: LossWeighting;
   /** Most tokens of a packed row. */
@@ -26,26 +24,36 @@ export interface ShowRequest {
 
 /** The rows of the drawn steps that hold samples to be shown, with their pictures. */
 export async function shownRows(request: ShowRequest): Promise<{ rows: InspectedRow[]; pictures: InspectedPicture[] }> {
-  const { drawing, samples, room } = request;
+  const { drawing, wants, room } = request;
   const gallery = pictureShelf();
+  const wanted = choice(wants);
   const rows: InspectedRow[] = [];
-  let left = samples;
+  let shownSoFar = 0;
   for (const { step, batch } of drawing.steps) {
     for (const [row, { examples, packed, length }] of rowsOf(batch).entries()) {
-      const chosen = examples.filter(({ line = 0 }) => request.lines.includes(line)).slice(0, left);
+      const chosen = examples.filter(wanted);
       if (chosen.length === 0) continue;
-      const numbers = new Map(chosen.map((example, place) => [example, samples - left + place + 1]));
-      left -= chosen.length;
-      const shown: InspectedSample[] = [];
-      for (const example of chosen) {
+      const numbers = new Map(chosen.map((example) => [example, ++shownSoFar]));
+      const samples: InspectedSample[] = [];
+      for (const [example, number] of numbers) {
         const picture = await gallery.add(example.images[0], batch);
-        shown.push(await shownSample(example, { ...request, number: numbers.get(example) as number, picture }));
+        samples.push(await shownSample(example, { ...request, number, picture }));
       }
       const layout = packed && { room: room ?? length, spans: spansOf(packed, numbers), parts: rowParts(packed) };
-      rows.push({ step, row, length, ...(layout && { packed: layout }), samples: shown });
+      rows.push({ step, row, length, ...(layout && { packed: layout }), samples });
     }
   }
   return { rows, pictures: gallery.pictures };
+}
+
+/** Takes examples in their order until every want is met. */
+function choice(wants: readonly Want[]): (example: Example) => boolean {
+  const open = wants.map((want) => ({ ...want }));
+  return ({ line = 0 }) => {
+    const want = open.find(({ lines, samples }) => samples > 0 && lines.includes(line));
+    if (want !== undefined) want.samples -= 1;
+    return want !== undefined;
+  };
 }
 
 type PackedRow = NonNullable<LoadedBatch['packed']>[number];
