@@ -9,6 +9,7 @@ import { before, describe, test } from 'node:test';
 import { registry } from '../../bin/registry.ts';
 import { readEvents } from '../../lib/report/events.ts';
 import { dryRunAll } from '../../lib/run/dry-run.ts';
+import { planRuns } from '../../lib/run/planning/index.ts';
 import type { RunSummary } from '../../lib/run/run-folder.ts';
 import type { MixtureShare } from '../../lib/run/shares.ts';
 import { trainAll } from '../../lib/run/train-all.ts';
@@ -100,6 +101,32 @@ describe('the full-size configurations on miniatures', () => {
         1.68, 2.53, 10.53, 6.32,
       ],
     );
+  });
+
+  test('a plan measures the samples of each line; no limit is broken', async () => {
+    const { logger } = keptLines();
+    process.env['MINIGPTV2_STAGE1'] = runOf(out, 1);
+    process.env['MINIGPTV2_STAGE2'] = runOf(out, 2);
+    const runs = await planRuns({ files, set: [], registry, logger, speed: 100 });
+    assert.deepEqual(
+      runs.map(
+        ({ sources = [] }) => sources.filter(({ unusable, tokens }) => unusable === 0 && tokens?.cut === 0).length,
+      ),
+      [20, 14, 22],
+    );
+    assert.deepEqual(
+      runs.slice(0, 2).map(({ totals }) => [totals.samples, totals.images]),
+      [
+        [960, 960],
+        [640, 640],
+      ],
+    );
+    // Unnatural Instructions is the only line without images.
+    assert.deepEqual(
+      runs[2]?.sources?.flatMap(({ source, withImage }) => (withImage < 1 ? [`${source} ${withImage}`] : [])),
+      ['unnatural-instructions 0'],
+    );
+    assert.match(runs[2]?.lines.join('\n') ?? '', /source llava \(conversation, part: reasoning\): 3 rows, 11\.2 % /);
   });
 
   test('three stages train one from another, with finite losses, and the first lowers its loss', () => {

@@ -44,19 +44,43 @@ test('the plan names every source and what trains', () => {
   assert.match(text, /source gqa \(vqa\): 48,000 samples, 75\.0 % of the samples, 1\.00 epochs/);
 });
 
+test('lines of one source and task are told apart where something is known that does', () => {
+  const [refcoco] = request.sources;
+  assert.ok(refcoco);
+  const plan = planRun({ ...request, sources: [{ ...refcoco, part: 'split: val' }, refcoco] });
+  assert.deepEqual(
+    plan.sources.map(({ part }) => part),
+    ['split: val', undefined],
+  );
+  assert.match(describePlan(plan).join('\n'), /source refcoco \(refer, split: val\): .*\nsource refcoco \(refer\): /);
+});
+
 test('where steps draw their source, shares of the samples follow from rates and batches', () => {
   const [refcoco, gqa] = request.sources;
   assert.ok(refcoco && gqa);
-  const { sources } = planRun({
+  const drawn = {
     ...request,
     globalBatch: 3,
     sources: [
       { ...refcoco, batch: 9 },
       { ...gqa, batch: 1 },
     ],
-  });
+  };
+  const { sources, samples } = planRun(drawn);
   assert.deepEqual(
     sources.map(({ share }) => share),
     [0.75, 0.25],
+  );
+  assert.equal(samples, 3000);
+  // The global batch is rounded, the samples of the run are not: 2.75 a step.
+  assert.equal(
+    planRun({
+      ...drawn,
+      sources: [
+        { ...refcoco, batch: 8 },
+        { ...gqa, batch: 1 },
+      ],
+    }).samples,
+    2750,
   );
 });
