@@ -98,6 +98,18 @@ describe('records of one’s own', () => {
     assert.equal(inspection.lines[0]?.shown, true);
   });
 
+  test('of each line as many are shown as are asked for, the first ones that the run draws', async () => {
+    const { inspection } = await inspected(await ownRecords(), { each: 3 });
+    const samples = inspection.rows.flatMap((row) => row.samples);
+    const places = (line: number) => samples.filter((sample) => sample.line === line).length;
+    assert.deepEqual([samples.length, places(1), places(2)], [6, 3, 3]);
+    const { inspection: alone } = await inspected(await ownRecords(), { source: '2', samples: 3 });
+    assert.deepEqual(
+      samples.filter(({ line }) => line === 2).map(({ id }) => id),
+      alone.rows.flatMap((row) => row.samples.map(({ id }) => id)),
+    );
+  });
+
   test('where other sources are missing, a wanted one is shown alone, and that is said', async () => {
     const file = await ownRecords();
     const text = readFileSync(file, 'utf8').replace(

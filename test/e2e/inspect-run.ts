@@ -9,6 +9,7 @@ export interface Wanted {
   set?: readonly string[];
   source?: string;
   samples?: number;
+  each?: number;
   step?: number;
   html?: string;
 }

@@ -46,12 +46,12 @@ function strip({ room, spans, parts }: Packed, length: number): Html {
       const size = Math.min(to, span.to) - Math.max(from, span.from);
       return size > 0 ? [html`<i class="${kind}" style="flex-grow:${size}"></i>`] : [];
     });
-    return html`<span style="flex-grow:${span.to - span.from}"><span class="parts">${inside}</span><b>${nameOf(span)}</b></span>`;
+    return html`<span style="flex-grow:${span.to - span.from}"><span class="parts">${inside}</span><b${span.kind === 'prefix' ? html` class="wide"` : ''}>${nameOf(span)}</b></span>`;
   });
   const rest = room - length;
   const empty =
     rest > 0 &&
-    html`<span style="flex-grow:${rest}"><span class="parts"><i class="empty" style="flex-grow:1"></i></span><b>free</b></span>`;
+    html`<span style="flex-grow:${rest}"><span class="parts"><i class="empty" style="flex-grow:1"></i></span><b class="wide">free</b></span>`;
   const trained = parts.reduce((sum, { kind, from, to }) => sum + (kind === 'supervised' ? to - from : 0), 0);
   const label = `${count(length)} tokens of which ${count(trained)} are trained, ${count(rest)} places free`;
   return html`<div class="strip" role="img" aria-label="${label}">${shown}${empty}</div>`;
@@ -113,20 +113,20 @@ function maskSvg(spans: readonly RowSpan[], length: number): Html {
   return html`<svg class="mask" viewBox="0 0 ${SIDE} ${SIDE}" role="img" aria-label="${`Mask of ${length} by ${length} places: ${told.join('; ')}.`}">${trusted(shapes.join('') + lines.join('') + frame)}${names}</svg><figcaption class="note">Each line is a token, each column one that it may look at. Full colour: those before it; light: the shared prefix.</figcaption>`;
 }
 
+/** A line for each group: what it shares, and who stands behind it. */
 function spanList(spans: readonly RowSpan[]): Html {
-  const items = groupsOf(spans).flatMap((group) =>
-    group.map((span) => {
-      const size = counted(span.to - span.from, 'token');
-      if (span.kind === 'prefix') {
-        return html`<li>shared prefix: ${size}, seen by the ${group.length - 1} examples behind it</li>`;
-      }
-      const sees = group.length === 1 ? 'sees itself alone' : 'sees the prefix and itself, not its neighbours';
-      const name =
-        span.sample === undefined
-          ? html`<span class="note">not shown</span>`
-          : html`<a href="#sample-${span.sample}">#${span.sample}</a>`;
-      return html`<li>${name} ${span.task}: ${size}, ${sees}</li>`;
-    }),
-  );
+  const items = groupsOf(spans).map((group) => {
+    const [first, ...others] = group;
+    if (first?.kind !== 'prefix') return html`<li>${group.map(spanName)}, by itself</li>`;
+    const shared = counted(first.to - first.from, 'token');
+    const names = others.map((span, place) => html`${place > 0 && ', '}${spanName(span)}`);
+    return html`<li>${shared} shared by ${counted(others.length, 'example')}, of which each sees them and itself: ${names}</li>`;
+  });
   return html`<ul>${items}</ul>`;
+}
+
+function spanName({ sample, task, from, to }: RowSpan): Html {
+  const size = html` ${task} (${count(to - from)})`;
+  if (sample === undefined) return html`<span class="note">not shown</span>${size}`;
+  return html`<a href="#sample-${sample}">#${sample}</a>${size}`;
 }

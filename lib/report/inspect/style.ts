@@ -4,6 +4,7 @@
 export const INSPECT_STYLE = `
 :root{--trained:#0a58a8;--trained-back:#e3effb;--slot:#e9e3f6;--slot-line:#6a4bb0;--byte-line:#8a5a00}
 @media (prefers-color-scheme:dark){:root{--trained:#7fb8f5;--trained-back:#1d3450;--slot:#2e2740;--slot-line:#b79cff;--byte-line:#f0c060}}
+#mixture td:nth-child(3){min-width:8rem}
 .share{white-space:nowrap}
 .bar{display:inline-block;height:.7rem;margin-right:.5rem;background:var(--series-1);vertical-align:-1px;min-width:1px}
 .key{list-style:none;padding:0;margin:.6rem 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:.5rem 1.6rem}
@@ -34,23 +35,25 @@ export const INSPECT_STYLE = `
 .tokens .n{display:flex;align-items:flex-end;padding:0;border:0}
 .tokens em{font:italic .8rem system-ui,sans-serif;color:var(--trained);align-self:center;padding:0 .25rem 0 .5rem}
 .strip{display:flex;height:2.9rem;margin:.5rem 0 .2rem;font-size:.75rem;line-height:1}
-.strip>span{display:flex;flex-direction:column;min-width:0;flex-basis:0;border-left:2px solid var(--paper)}
+.strip>span{container-type:inline-size;display:flex;flex-direction:column;min-width:0;flex-basis:0;border-left:2px solid var(--paper)}
 .strip .parts{display:flex;height:1.5rem;outline:1px solid var(--rule);outline-offset:-1px}
 .strip .parts i{flex-basis:0;min-width:0;background:var(--rule)}
 .strip .parts .image{background:repeating-linear-gradient(135deg,var(--slot-line) 0 2px,var(--slot) 2px 6px)}
 .strip .parts .supervised{background:var(--trained);border-bottom:5px double var(--panel)}
 .strip .parts .empty{background:none}
 .strip b{font-weight:600;padding:.25rem 0 0 1px;overflow:hidden;white-space:nowrap}
+@container (max-width:1.7rem){.strip b{visibility:hidden}}
+@container (max-width:2.7rem){.strip .wide{visibility:hidden}}
 .swatch{display:inline-block;width:2.2rem}
 .swatch.strip{display:inline-flex;height:1.1rem;margin:0 .4rem 0 0;vertical-align:-3px}
 .swatch.strip .parts{height:1.1rem;flex:1}
 .seen{display:grid;grid-template-columns:minmax(0,300px) minmax(0,1fr);gap:.6rem 1.6rem;align-items:start}
-.mask{display:block;width:100%;height:auto;font-size:11px}
+.mask{display:block;width:100%;max-width:340px;height:auto;font-size:11px}
 .mask .sees{fill:var(--series-1)}
 .mask .reads{fill:var(--series-1);fill-opacity:.45}
 .mask .edge{stroke:var(--muted);stroke-width:1;fill:none}
 .mask text{fill:var(--ink)}
-.seen ul{margin:.2rem 0;padding-left:1.1rem;font-size:.92rem;max-height:20rem;overflow-y:auto}
+.seen ul{margin:.2rem 0;padding-left:1.1rem;line-height:1.6;font-size:.92rem;max-height:20rem;overflow-y:auto}
 @media (max-width:640px){.sample,.seen{grid-template-columns:minmax(0,1fr)}.sample figure{max-width:320px}.sample{padding:.7rem .7rem}}
 @media print{.tokens,.said dd,.seen ul{max-height:none}.sample{break-inside:avoid}}
 `;
