@@ -1,7 +1,7 @@
 /** What web captions in tars have in common: one row for each image, its caption in `.json` or `.txt`. */
 
 import { z } from 'zod';
-import { defineRowSource } from '../lib/data/row-source.ts';
+import { defineRowSource, type RowSource } from '../lib/data/row-source.ts';
 import { badSample } from '../lib/data/sample.ts';
 import type { Source } from '../lib/data/source.ts';
 import { drawInstruction } from '../lib/data/task.ts';
@@ -13,7 +13,7 @@ const options = z.object({ text: textRuleOption('captions', 'reference') });
 /** A source over tars as img2dataset writes them. The original gave such captions no instruction; here they get that of [caption]. */
 export function webCaptionSource(
   naming: Pick<Source, 'name' | 'summary'> & { aliases?: NonNullable<Source['aliases']> },
-): Source {
+): RowSource {
   return defineRowSource({
     ...naming,
     kind: 'weak',
