@@ -8,27 +8,53 @@ interface OpenRow {
 }
 
 /**
- * Groups into rows, by whichever of two rules needs fewer: best fit, or filling one row after the other as far as groups allow.
- * Then, while the tokens would fit into fewer rows, the emptiest row is shared out among the others, where that cuts few groups.
- * Rows and the groups in them are put back into the order of the input.
+ * Groups into few rows: by best fit, or by filling one row after the other; and where the tokens would fit into fewer, the emptiest
+ * row is shared out among the others if that cuts few groups. As a pass pads its rows to the longest, the rows are then made as
+ * even as they can be. Rows and the groups in them are put back into the order of the input.
  */
 export function fillRows(groups: readonly Group[], maxTokens: number): Group[][] {
-  const [fitted, filled] = [bestFit(groups, maxTokens), rowByRow(groups, maxTokens)];
-  let rows = filled.length < fitted.length ? filled : fitted;
-  for (;;) {
-    const used = rows.reduce((sum, { room }) => sum + maxTokens - room, 0);
-    const fewer = rows.length > Math.ceil(used / maxTokens) ? sharedOut(rows) : undefined;
-    if (fewer === undefined) break;
-    rows = fewer;
-  }
+  let rows = fewestRows(groups, maxTokens);
+  for (let fewer = sharedOut(rows, maxTokens); fewer !== undefined; fewer = sharedOut(rows, maxTokens)) rows = fewer;
   const byPlace = (a: Group, b: Group): number => placeOf(a) - placeOf(b);
-  return rows.map((row) => row.groups.sort(byPlace)).sort(([a], [b]) => byPlace(a as Group, b as Group));
+  return evened(rows, maxTokens)
+    .map((row) => row.groups.sort(byPlace))
+    .sort(([a], [b]) => byPlace(a as Group, b as Group));
 }
 
-/** Longest first, each into the fullest row that has room. */
+function fewestRows(groups: readonly Group[], length: number): OpenRow[] {
+  const ordered = longestFirst(groups);
+  const [fitted, filled] = [bestFit(ordered, length), rowByRow(ordered, length)];
+  return filled.length < fitted.length ? filled : fitted;
+}
+
+/** Rows that no filling could be less than. */
+function leastRows(rows: readonly OpenRow[], maxTokens: number): number {
+  return Math.ceil(rows.reduce((sum, { room }) => sum + maxTokens - room, 0) / maxTokens);
+}
+
+/** As many rows, of the least length that is found for them by halving. */
+function evened(rows: readonly OpenRow[], maxTokens: number): OpenRow[] {
+  const groups = rows.flatMap((row) => row.groups);
+  const tokens = groups.reduce((sum, { length }) => sum + length, 0);
+  const longest = groups.reduce((most, { length }) => Math.max(most, length), 0);
+  let best = [...rows];
+  let low = Math.max(longest, Math.ceil(tokens / Math.max(1, rows.length)));
+  let high = maxTokens;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const even = fewestRows(groups, middle);
+    if (even.length <= rows.length) {
+      best = even;
+      high = middle;
+    } else low = middle + 1;
+  }
+  return best;
+}
+
+/** Each group in turn into the fullest row that has room. */
 function bestFit(groups: readonly Group[], maxTokens: number): OpenRow[] {
   const rows: OpenRow[] = [];
-  for (const group of longestFirst(groups)) {
+  for (const group of groups) {
     const best = bestRow(rows, group.length);
     if (best === undefined) rows.push({ groups: [group], room: maxTokens - group.length });
     else putInto(best, group);
@@ -39,13 +65,13 @@ function bestFit(groups: readonly Group[], maxTokens: number): OpenRow[] {
 /** Groups among which the fullest choice is looked for; more of them give no fuller rows. */
 const MOST_CHOICES = 48;
 
-/** Each row begins with the longest group that is left and takes those that fill it most. */
+/** Each row begins with the first group that is left and takes those that fill it most. */
 function rowByRow(groups: readonly Group[], maxTokens: number): OpenRow[] {
   const rows: OpenRow[] = [];
-  const waiting = longestFirst(groups);
+  const waiting = [...groups];
   for (let first = waiting.shift(); first !== undefined; first = waiting.shift()) {
     const row: OpenRow = { groups: [first], room: maxTokens - first.length };
-    // Spread over all lengths, so that there are short ones among them.
+    // Spread over all that wait, so that long and short ones are among them.
     const every = Math.max(1, waiting.length / MOST_CHOICES);
     const choices = Array.from({ length: Math.min(waiting.length, MOST_CHOICES) }, (_, n) => Math.floor(n * every));
     const chosen = fullest(
@@ -80,7 +106,8 @@ function putInto(row: OpenRow, group: Group): void {
 const MOST_CUTS = 2;
 
 /** The rows without the emptiest one, whose groups went into the others; undefined where they have no room for them. */
-function sharedOut(rows: readonly OpenRow[]): OpenRow[] | undefined {
+function sharedOut(rows: readonly OpenRow[], maxTokens: number): OpenRow[] | undefined {
+  if (rows.length <= leastRows(rows, maxTokens)) return undefined;
   const emptiest = rows.reduce((most, row) => (row.room > most.room ? row : most));
   const others = rows.filter((row) => row !== emptiest).map(({ groups, room }) => ({ groups: [...groups], room }));
   let cuts = 0;

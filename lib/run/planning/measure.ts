@@ -131,7 +131,7 @@ export interface StepFacts {
   /** Of the rows as they go through the model, padding not counted. */
   tokens: number;
   rows: number;
-  /** Share of the places of rows that hold a token: of packed rows of their whole length, else of rows padded to their step's longest. */
+  /** Share of the places of rows, padded to the longest of their step, that hold a token. */
   fill: number;
   /** Tokens that examples of one image share, of all that they would have alone, 0..1. */
   shared: number;
@@ -214,6 +214,6 @@ function together(examples: readonly Example[], options: { maxTokens: number; im
     images: rows.reduce((sum, { images }) => sum + images.length, 0),
     tokens: rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
     rows: rows.length,
-    places: rows.length * options.maxTokens,
+    places: rows.length * rows.reduce((most, { tokenIds }) => Math.max(most, tokenIds.length), 0),
   };
 }

@@ -65,7 +65,7 @@ function packingLines({ step, packedRow }: Pick<PlannedRun, 'step' | 'packedRow'
     return [`rows: ${rows.toFixed(1)} a step, ${percent(1 - fill)} of their places are padding ${seen}`];
   }
   return [
-    `packing: ${rows.toFixed(1)} rows of ${packedRow} tokens and ${images.toFixed(1)} images a step, filled to ${percent(fill)};` +
+    `packing: ${rows.toFixed(1)} rows of up to ${packedRow} tokens and ${images.toFixed(1)} images a step, filled to ${percent(fill)};` +
       ` sharing images saves ${percent(shared)} of the tokens ${seen}`,
   ];
 }

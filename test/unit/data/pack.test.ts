@@ -84,6 +84,27 @@ describe('packExamples', () => {
     assert.equal(fill, 1);
   });
 
+  test('as many rows as needed are made as even as they can be, since the longest decides what is padded', () => {
+    const five = ['a', 'b', 'c', 'd', 'e'].map((id) => example(id, undefined, [5, 5], [7]));
+    const { rows } = pack(five, 20);
+    assert.deepEqual(
+      rows.map((row) => row.tokenIds.length),
+      [15, 10],
+    );
+  });
+
+  test('a long group gives a row as many of its questions as fill it, and the others go together', () => {
+    const sizes = [9, 9, 9, 12, 12, 4];
+    const group = sizes.map((size, place) => example(`${place}`, A, [20 + place, ...Array(size - 3).fill(5)], [7]));
+    // The prefix is BOS and two slots; behind it 27 places, which 12, 9 and 4 nearly fill and 9, 9 and 9 do wholly.
+    const { rows } = pack(group, 30);
+    assert.deepEqual(
+      rows.map((row) => row.examples.map(({ id }) => id)),
+      [['0', '1', '2'], ['3', '4'], ['5']],
+    );
+    assert.equal(rows[0]?.tokenIds.length, 30);
+  });
+
   test('a cut image and a supervised first token are refused', () => {
     const cut = { ...example('cut', A, [5], [7]), images: [A, B] };
     assert.throws(() => pack([cut], 100), { code: 'E_PACK', where: 'cut' });
