@@ -91,6 +91,7 @@ async function writeRest(
   let written = shards.reduce((sum, { bytes }) => sum + bytes, 0);
   let step = await groups.next();
   while (step.done !== true) {
+    signal?.throwIfAborted();
     if (shards.length === MOST_SHARDS) throw tooMany(folder);
     const held = { step: step as IteratorResult<ShardGroup, readonly Rejection[]> };
     const fact = await writeShard({ folder, limit, groups, held, place: shards.length, first });
