@@ -89,8 +89,8 @@ export function shareOf<T>(refs: readonly T[], { reader, readers }: Reader): { f
 
 /**
  * The order of a mixture.
- * @throws RangeError for a line without samples or of a length that is no multiple of its group, a missing batch size, rates that
- *   are not positive, or a cap below one draw
+ * @throws TristageError E_MIXTURE_CAP for a cap below one draw; RangeError for a line without samples or of a length that is no
+ *   multiple of its group, a missing batch size, or rates that are not positive
  */
 export function createStream({ lines, seed, unit = 'sample', globalBatch }: StreamOptions): SampleStream {
   for (const [place, line] of lines.entries()) checkLine(line, { place, unit });
@@ -186,7 +186,7 @@ function checkLine(line: StreamLine, { place, unit }: { place: number; unit: 'sa
   checkCount(groupOf(line), `group of line ${place}`);
   checkCount(line.length / groupOf(line), `length of line ${place} in groups of ${groupOf(line)}`);
   if (unit === 'batch') checkCount(line.batch, `batch of line ${place}`);
-  if (line.cap !== undefined) checkCount(limitOf(line, unit), `draws of line ${place} within its cap of ${line.cap}`);
+  if (line.cap !== undefined && limitOf(line, unit) < 1) throw capTooSmall(line, { place, unit });
   if (line.window !== undefined) checkCount(line.window, `window of line ${place}`);
   if (line.shards !== undefined && line.shards[0] !== 0) throw new RangeError(`shards of line ${place} begin at 0`);
 }
@@ -194,6 +194,18 @@ function checkLine(line: StreamLine, { place, unit }: { place: number; unit: 'sa
 function checkCount(value: number | undefined, name: string): void {
   if (!(Number.isSafeInteger(value) && (value as number) > 0))
     throw new RangeError(`${name} must be 1 or more, found ${value}`);
+}
+
+function capTooSmall(line: StreamLine, { place, unit }: { place: number; unit: 'sample' | 'batch' }): TristageError {
+  return new TristageError({
+    kind: 'config',
+    code: 'E_MIXTURE_CAP',
+    message: 'the cap of a source leaves nothing to draw',
+    where: `data.mixture.sources.${place}.cap`,
+    found: `${line.cap} passes over ${line.length} samples`,
+    expected: `room for the ${sizeOfDraw(line, unit)} samples of a draw`,
+    fix: 'raise cap, or leave this source out',
+  });
 }
 
 /** The error of a run that wants more samples than the caps of its sources allow. */

@@ -97,7 +97,7 @@ test('behind the last sample of a mixture in which every source has a cap the ru
   assert.throws(() => stream.step(5), { code: 'E_MIXTURE_END', kind: 'config' });
   assert.throws(
     () => createStream({ lines: [{ length: 3, fingerprint: 'a', rate: 1, cap: 0.1 }], seed: 1, globalBatch: 1 }),
-    RangeError,
+    { code: 'E_MIXTURE_CAP', kind: 'config', where: 'data.mixture.sources.0.cap' },
   );
 });
 
