@@ -19,13 +19,13 @@ export interface TarSample {
 /** What a tar holds in the eyes of a data set. */
 export interface GroupedTar {
   readonly samples: readonly TarSample[];
-  /** Members that belong to no sample: names without a dot, that start with one, or with `__word__`. */
+  /** Members that belong to no sample: names without a dot, that start with one, or below a folder `__word__`. */
   readonly loose: readonly TarMember[];
 }
 
 const NAME = /^((?:.*\/)?[^./]+)\.([^/]+)$/s;
 /** WebDataset keeps facts about a tar in members of such names. */
-const ABOUT = /^__[^/]*__($|[./])/;
+const ABOUT = /^__[^/]*__($|\/)/;
 
 /**
  * Groups members as WebDataset does.

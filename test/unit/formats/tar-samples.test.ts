@@ -38,7 +38,7 @@ describe('samples of tars', () => {
         'nodot',
         '.hidden',
         'd/.hidden.txt',
-        '__meta__.json',
+        '__meta__',
         '__about__/a.txt',
       ),
       'p',
@@ -53,7 +53,7 @@ describe('samples of tars', () => {
     );
     assert.deepEqual(
       loose.map(({ name }) => name),
-      ['nodot', '.hidden', 'd/.hidden.txt', '__meta__.json', '__about__/a.txt'],
+      ['nodot', '.hidden', 'd/.hidden.txt', '__meta__', '__about__/a.txt'],
     );
   });
 
