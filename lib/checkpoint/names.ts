@@ -8,10 +8,10 @@ import { TristageError } from '../core/errors.ts';
 
 /**
  * Who wrote the names of a file. `minigptv2`: a whole model or the reference's checkpoint, whose language model is wrapped by PEFT;
- * also our own names. `peft`: an adapter or a model wrapped by PEFT. `llama`: a Hugging Face LLaMA. `eva`: a bare EVA ViT. `gguf`: a
- * LLaMA as llama.cpp names it.
+ * also our own names. `peft`: an adapter or a model wrapped by PEFT. `llama`: a Hugging Face LLaMA. `eva`: a bare EVA ViT. `vit`: a bare ViT
+ * as DINOv2 and timm name it. `gguf`: a LLaMA as llama.cpp names it.
  */
-export type WeightLayout = 'minigptv2' | 'peft' | 'llama' | 'eva' | 'gguf';
+export type WeightLayout = 'minigptv2' | 'peft' | 'llama' | 'eva' | 'vit' | 'gguf';
 
 /** What a file's name stands for: a weight of the model, or something that no model here needs, with the reason. */
 export type NameMeaning = { name: string } | { ignored: string };
@@ -23,6 +23,7 @@ const UNUSED: readonly (readonly [RegExp, string])[] = [
   [/(^|\.)rotary_emb\.inv_freq$/, 'rotary frequencies are computed'],
   [/^visual_encoder\.(norm|fc_norm)\.(weight|bias)$/, 'the ViT has no final norm'],
   [/^visual_encoder\.head\.(weight|bias)$/, 'the ViT has no classifier'],
+  [/^visual_encoder\.mask_token$/, 'patches are hidden in pretraining only'],
   [new RegExp(`^visual_encoder\\.blocks\\.${EVA_BLOCK}\\.`), `the ViT-g is used without its block ${EVA_BLOCK}`],
 ];
 
@@ -38,6 +39,7 @@ export function detectLayout(names: Iterable<string>, where: string): WeightLayo
   if (some(/^(llama_model|llama_proj|visual_encoder|ln_vision)\./)) return 'minigptv2';
   if (some(/^base_model\.model\./)) return 'peft';
   if (some(/^model\.(embed_tokens|layers|norm)\./)) return 'llama';
+  if (some(/^blocks\.\d+\.(attn\.qkv\.bias|ls1\.gamma)$/)) return 'vit';
   if (some(/^(blocks\.\d+|patch_embed\.proj)\./)) return 'eva';
   if (some(/^(token_embd\.|blk\.\d+\.)/)) return 'gguf';
   throw new TristageError({
@@ -47,7 +49,8 @@ export function detectLayout(names: Iterable<string>, where: string): WeightLayo
     where,
     found:
       all.length === 0 ? 'no weight at all' : `${all.length} names such as ${all.slice(0, 4).join(', ')}`.slice(0, 300),
-    expected: 'a MiniGPT-v2 checkpoint, a PEFT adapter, a LLaMA of Hugging Face or llama.cpp, or an EVA ViT',
+    expected:
+      'a MiniGPT-v2 checkpoint, a PEFT adapter, a LLaMA of Hugging Face or llama.cpp, or a ViT of EVA or DINOv2',
     fix: 'give the file of weights itself, in one of these spellings',
   });
 }
@@ -67,6 +70,8 @@ function inMemory(raw: string, layout: WeightLayout): string {
   switch (layout) {
     case 'eva':
       return `visual_encoder.${raw}`;
+    case 'vit':
+      return raw.startsWith('norm.') ? `ln_vision.${raw.slice('norm.'.length)}` : `visual_encoder.${raw}`;
     case 'llama':
     case 'peft':
       return unwrapped(`llama_model.${raw}`);

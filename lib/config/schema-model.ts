@@ -20,8 +20,24 @@ const vision = z
     mlpHidden: count(65536).describe('Hidden channels of each block’s feed-forward part.'),
     eps: epsilon.default(1e-6).describe('Epsilon of the layer norms inside the blocks. Default: EVA’s.'),
     lnEps: epsilon.default(1e-5).describe('Epsilon of the norm after the last block. Default: the reference’s.'),
+    qkvBias: z
+      .boolean()
+      .optional()
+      .describe('One bias for queries, keys and values, as DINOv2 has it. Default: EVA’s, which keys have none of.'),
+    layerScale: z
+      .boolean()
+      .optional()
+      .describe('Each half of a block is scaled channel by channel, as in DINOv2. Default: not, as in EVA.'),
+    finalNorm: z
+      .boolean()
+      .optional()
+      .describe('The file of the tower holds the norm after the last block. Default: not, as EVA’s does not.'),
+    pixels: z
+      .enum(['clip', 'imagenet'])
+      .optional()
+      .describe('Mean and deviation of colours that the tower was trained with. Default: clip, as EVA was.'),
   })
-  .describe('The vision tower: a ViT of the EVA family.');
+  .describe('The vision tower: a ViT of the EVA or, with all options, of the DINOv2 family.');
 
 const scale = (description: string) => z.number().min(1).max(1e6).describe(description);
 

@@ -45,7 +45,7 @@ export function createFeatureCache(request: {
     const loaded = await Promise.all(images.map((image) => loadImage(image, { size, transform })));
     const pixels = new Uint8Array(loaded.length * size * size * 3);
     for (const [place, one] of loaded.entries()) pixels.set(one, place * size * size * 3);
-    const rows = tf.tidy(() => tf.unstack(encodeImages(model, normalisedPixels(pixels, size))));
+    const rows = tf.tidy(() => tf.unstack(encodeImages(model, normalisedPixels(pixels, model.config.vision))));
     for (const [place, image] of images.entries()) kept.set(image, rows[place] as Tensor);
     encoded += images.length;
   };

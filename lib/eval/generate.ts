@@ -196,7 +196,7 @@ function promptInput(model: MiniGpt, prompts: PromptBatch): { embeddings: Tensor
 
 function featuresOf(model: MiniGpt, pixels: Pixels | undefined): Tensor | undefined {
   if (pixels === undefined) return undefined;
-  return encodeImages(model, normalisedPixels(pixels, model.config.vision.imageSize));
+  return encodeImages(model, normalisedPixels(pixels, model.config.vision));
 }
 
 function tokenInput(model: MiniGpt, tokenIds: Int32Array): { embeddings: Tensor } {

@@ -77,7 +77,7 @@ export async function writeSettings(subject: ExportSubject, folder: string): Pro
   const { vision, join: joined, llm } = subject.config;
   await writeTokenizer(folder, subject.vocabulary);
   const facts = {
-    model_type: 'eva-vit',
+    model_type: vision.layerScale === true ? 'dinov2-vit' : 'eva-vit',
     image_size: vision.imageSize,
     patch_size: vision.patch,
     hidden_size: vision.width,
@@ -87,6 +87,8 @@ export async function writeSettings(subject: ExportSubject, folder: string): Pro
     hidden_act: 'gelu',
     layer_norm_eps: vision.eps,
     ln_vision_eps: vision.lnEps,
+    qkv_bias: vision.qkvBias ?? false,
+    layer_scale: vision.layerScale ?? false,
     joined_tokens: joined,
     projection_dim: llm.width,
   };

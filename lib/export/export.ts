@@ -4,12 +4,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { publishDirAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
-import { IMAGE_MEAN, IMAGE_STD } from '../data/image.ts';
 import { isIdentified, TASKS, taskIdentifier } from '../data/task.ts';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
 import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { pixelNorm } from '../model/vision/normalise.ts';
 import type { ExportFormat, ExportSubject, ReadContext } from './format.ts';
 import {
   describeFiles,
@@ -201,7 +201,7 @@ function manifestHead({ format, subject, facts }: ExportRequest) {
     outside: outside.map(({ files, ...part }) => ({ ...part, files: [...files] })),
     prompt: promptFacts(config, tokenizer),
     tasks: Object.fromEntries(TASKS.filter(isIdentified).map((task) => [task, taskIdentifier(task)])),
-    image: { transform, size: config.vision.imageSize, scale: 1 / 255, mean: [...IMAGE_MEAN], std: [...IMAGE_STD] },
+    image: { transform, size: config.vision.imageSize, scale: 1 / 255, ...pixelNorm(config.vision) },
     tokenizer: {
       kind: file?.kind ?? ('llama-2' as const),
       ...(file === undefined ? {} : { sha256: file.sha256 }),

@@ -30,6 +30,10 @@ const vision = z.object({
   mlpHidden: count,
   eps: z.number(),
   lnEps: z.number(),
+  qkvBias: z.boolean().optional(),
+  layerScale: z.boolean().optional(),
+  finalNorm: z.boolean().optional(),
+  pixels: z.enum(['clip', 'imagenet']).optional(),
 });
 const ropeScaling = z.discriminatedUnion('type', [
   z.object({ type: z.literal('linear'), factor: z.number() }),

@@ -72,8 +72,11 @@ export const minigptv2: ExportFormat = {
   usage,
 };
 
-/** The reference reads a SentencePiece vocabulary with the class of LLaMA and knows no other. */
-function refuseOther({ vocabulary: { file } }: ExportSubject): void {
+/** The reference reads a SentencePiece vocabulary with the class of LLaMA and an EVA ViT, and knows no other. */
+function refuseOther({ config: { vision }, vocabulary: { file } }: ExportSubject): void {
+  const foreign = (['qkvBias', 'layerScale'] as const).filter((option) => vision[option] === true);
+  if (vision.pixels === 'imagenet') throw notHeld('model.vision.pixels: imagenet', 'clip');
+  if (foreign.length > 0) throw notHeld(`model.vision: ${foreign.join(', ')}`, 'a vision tower of the EVA family');
   if (file?.kind === 'fast')
     throw notHeld('model.tokenizer: a tokenizer.json', "LLaMA's own tokenizer, or a tokenizer.model");
 }

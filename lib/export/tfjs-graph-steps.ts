@@ -11,7 +11,8 @@ export const GRAPH_OPS = {
   slice: 'x from `begin` to the end of each axis',
   repeat: 'x as often as there are images (N) along its first axis',
   add: 'sum of two inputs, or of x and weight; a missing or single axis is repeated',
-  multiply: 'product of two inputs, entry by entry, or of x and the number `by`',
+  multiply:
+    'product of two inputs, entry by entry, of x and weight, whose missing axes are repeated, or of x and the number `by`',
   linear: 'x times the transpose of weight [out, in], plus bias [out] where there is one',
   layer_norm:
     'over the last axis: (x - mean) / sqrt(variance + eps) * weight + bias; the variance divides by the count',

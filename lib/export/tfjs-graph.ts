@@ -127,21 +127,30 @@ function visionBlock({ vision }: ModelConfig): GraphStep[] {
     shape: all,
     weights: { weight: `${path}attn.${name}_bias` },
   });
+  const scaled = (name: string, weight: 'ls1' | 'ls2'): GraphStep[] =>
+    vision.layerScale === true
+      ? [{ op: 'multiply', in: [name], out: [name], shape: all, weights: { weight: `${path}${weight}.gamma` } }]
+      : [];
+  const qkv = {
+    weight: `${path}attn.qkv.weight`,
+    ...(vision.qkvBias === true ? { bias: `${path}attn.qkv.bias` } : {}),
+  };
   return [
     { op: 'layer_norm', in: ['x'], out: ['n'], shape: all, weights: affine(`${path}norm1.`), with: { eps } },
-    { op: 'linear', in: ['n'], out: ['qkv'], shape: ['N', L, 3 * D], weights: { weight: `${path}attn.qkv.weight` } },
+    { op: 'linear', in: ['n'], out: ['qkv'], shape: ['N', L, 3 * D], weights: qkv },
     { op: 'split', in: ['qkv'], out: ['q', 'k', 'v'], shape: all, with: { axis: 2 } },
-    biased('q'),
-    biased('v'),
+    ...(vision.qkvBias === true ? [] : [biased('q'), biased('v')]),
     ...['q', 'k', 'v'].map(split),
     { op: 'attention', in: ['q', 'k', 'v'], out: ['seen'], shape: perHead, with: { causal: false } },
     { op: 'merge_heads', in: ['seen'], out: ['seen'], shape: all },
     { op: 'linear', in: ['seen'], out: ['seen'], shape: all, weights: affine(`${path}attn.proj.`) },
+    ...scaled('seen', 'ls1'),
     { op: 'add', in: ['x', 'seen'], out: ['x'], shape: all },
     { op: 'layer_norm', in: ['x'], out: ['n'], shape: all, weights: affine(`${path}norm2.`), with: { eps } },
     { op: 'linear', in: ['n'], out: ['h'], shape: ['N', L, mlpHidden], weights: affine(`${path}mlp.fc1.`) },
     { op: 'gelu', in: ['h'], out: ['h'], shape: ['N', L, mlpHidden] },
     { op: 'linear', in: ['h'], out: ['h'], shape: all, weights: affine(`${path}mlp.fc2.`) },
+    ...scaled('h', 'ls2'),
     { op: 'add', in: ['x', 'h'], out: ['x'], shape: all },
   ];
 }

@@ -77,9 +77,7 @@ export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch
     shape,
     textIds: tf.tensor1d(plan.textIds, 'int32'),
     ...(plan.sources === undefined ? {} : { sources: tf.tensor1d(plan.sources, 'int32') }),
-    ...(plan.sources === undefined || pixels === undefined
-      ? {}
-      : { pixels: normalisedPixels(pixels, vision.imageSize) }),
+    ...(plan.sources === undefined || pixels === undefined ? {} : { pixels: normalisedPixels(pixels, vision) }),
     rope: ropeTables({
       positions,
       rows: positions.length / T,

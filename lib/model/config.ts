@@ -1,7 +1,13 @@
 /** Sizes and constants of a model: everything that its maths needs besides the weights. */
 import { TristageError } from '../core/errors.ts';
 
-/** The EVA vision transformer (MiniGPT-v2, eva_vit.py). */
+/** How pixels in 0..1 become the tower's input: with CLIP's mean and deviation of each colour, or with ImageNet's. */
+export type PixelNorm = 'clip' | 'imagenet';
+
+/**
+ * A vision transformer. Without the options it is EVA's (MiniGPT-v2, eva_vit.py); with all of them it is that of DINOv2 (Oquab et al. 2023,
+ * arXiv 2304.07193), as timm and its own code name the weights.
+ */
 export interface VisionConfig {
   /** Side of the square input in pixels. */
   imageSize: number;
@@ -15,6 +21,14 @@ export interface VisionConfig {
   eps: number;
   /** Epsilon of `ln_vision`, the norm after the last block. */
   lnEps: number;
+  /** Queries, keys and values have one bias, `attn.qkv.bias`; EVA has one for queries, one for values and none for keys. */
+  qkvBias?: boolean | undefined;
+  /** Each half of a block is scaled channel by channel (`ls1.gamma`, `ls2.gamma`) before it is added. */
+  layerScale?: boolean | undefined;
+  /** The norm after the last block belongs to the published tower; EVA's has none there, and `ln_vision` starts neutral. */
+  finalNorm?: boolean | undefined;
+  /** Default `clip`. */
+  pixels?: PixelNorm | undefined;
 }
 
 /**

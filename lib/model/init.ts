@@ -71,6 +71,8 @@ function ruleFor(name: string, shapes: ShapeTable): Rule {
 function visionRule(name: string, shapes: ShapeTable): Rule {
   if (name.includes('.patch_embed.')) return uniformByInputs(name, shapes);
   if (name.endsWith('bias')) return { kind: 'constant', value: 0 };
+  // DINOv2's start value
+  if (name.endsWith('.gamma')) return { kind: 'constant', value: 1e-5 };
   if (/\.norm[12]\.weight$/.test(name)) return { kind: 'constant', value: 1 };
   const layer = /\.blocks\.(\d+)\.(?:attn\.proj|mlp\.fc2)\.weight$/.exec(name)?.[1];
   return { kind: 'normal', deviation: layer === undefined ? 0.02 : 0.02 / Math.sqrt(2 * (Number(layer) + 1)) };

@@ -18,22 +18,24 @@ export interface Affine {
   bias: Tensor;
 }
 
-export interface EvaBlockParams {
+export interface VisionBlockParams {
   norm1: Affine;
   qkv: Tensor;
-  qBias: Tensor;
-  vBias: Tensor;
+  /** f32[3 D] of queries, keys and values, or EVA's two. */
+  qkvBias: Tensor | { q: Tensor; v: Tensor };
   attentionOut: Affine;
   norm2: Affine;
   fc1: Affine;
   fc2: Affine;
+  /** f32[D] each: factors of what attention and feed-forward part add. */
+  scales?: { attention: Tensor; mlp: Tensor };
 }
 
 export interface VisionParams {
   cls: Tensor;
   posEmbed: Tensor;
   patchEmbed: Affine;
-  blocks: readonly EvaBlockParams[];
+  blocks: readonly VisionBlockParams[];
   lnVision: Affine;
 }
 
@@ -90,7 +92,7 @@ function affine(get: (name: string) => Tensor, path: string): Affine {
   return { weight: get(`${path}weight`), bias: get(`${path}bias`) };
 }
 
-/** @returns the tree of the EVA ViT and `ln_vision` over a store; owns nothing */
+/** @returns the tree of the ViT and `ln_vision` over a store; owns nothing */
 export function visionParams(store: ParamStore, config: VisionConfig): VisionParams {
   const get = reader(store);
   return {
@@ -102,12 +104,17 @@ export function visionParams(store: ParamStore, config: VisionConfig): VisionPar
       return {
         norm1: affine(get, `${path}norm1.`),
         qkv: get(`${path}attn.qkv.weight`),
-        qBias: get(`${path}attn.q_bias`),
-        vBias: get(`${path}attn.v_bias`),
+        qkvBias:
+          config.qkvBias === true
+            ? get(`${path}attn.qkv.bias`)
+            : { q: get(`${path}attn.q_bias`), v: get(`${path}attn.v_bias`) },
         attentionOut: affine(get, `${path}attn.proj.`),
         norm2: affine(get, `${path}norm2.`),
         fc1: affine(get, `${path}mlp.fc1.`),
         fc2: affine(get, `${path}mlp.fc2.`),
+        ...(config.layerScale === true
+          ? { scales: { attention: get(`${path}ls1.gamma`), mlp: get(`${path}ls2.gamma`) } }
+          : {}),
       };
     }),
     lnVision: affine(get, LN_VISION_PREFIX),

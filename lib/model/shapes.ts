@@ -18,7 +18,7 @@ export const PROJECTOR_PREFIX = 'llama_proj.';
 export const LLAMA_PREFIX = 'llama_model.';
 export const POS_EMBED = `${VISION_PREFIX}pos_embed`;
 
-/** @returns name -> shape of the EVA ViT and `ln_vision` (reference.md 1.2: no k bias, no final norm) */
+/** @returns name -> shape of the ViT and `ln_vision`; EVA's names, for options that EVA lacks those of DINOv2 */
 export function visionShapes(config: VisionConfig): ShapeTable {
   const { width: D, patch, mlpHidden } = config;
   const entries: Entry[] = [
@@ -32,8 +32,12 @@ export function visionShapes(config: VisionConfig): ShapeTable {
     entries.push(
       [`${block}norm1.weight`, [D]],
       [`${block}norm1.bias`, [D]],
-      [`${block}attn.q_bias`, [D]],
-      [`${block}attn.v_bias`, [D]],
+      ...(config.qkvBias === true
+        ? ([[`${block}attn.qkv.bias`, [3 * D]]] satisfies Entry[])
+        : ([
+            [`${block}attn.q_bias`, [D]],
+            [`${block}attn.v_bias`, [D]],
+          ] satisfies Entry[])),
       [`${block}attn.qkv.weight`, [3 * D, D]],
       [`${block}attn.proj.weight`, [D, D]],
       [`${block}attn.proj.bias`, [D]],
@@ -44,6 +48,7 @@ export function visionShapes(config: VisionConfig): ShapeTable {
       [`${block}mlp.fc2.weight`, [D, mlpHidden]],
       [`${block}mlp.fc2.bias`, [D]],
     );
+    if (config.layerScale === true) entries.push([`${block}ls1.gamma`, [D]], [`${block}ls2.gamma`, [D]]);
   }
   entries.push([`${LN_VISION_PREFIX}weight`, [D]], [`${LN_VISION_PREFIX}bias`, [D]]);
   return new Map(entries);

@@ -31,7 +31,11 @@ export function weightsParts(config: ModelConfig): WeightsPart[] {
   const norm = [...visionShapes(config.vision)].filter(([name]) => isNorm(name));
   return [
     // The published EVA file holds no ln_vision: it comes with the projector's checkpoint, or starts neutral.
-    { key: 'vision', shapes: visionShapes(config.vision), optional: isNorm },
+    {
+      key: 'vision',
+      shapes: visionShapes(config.vision),
+      optional: config.vision.finalNorm === true ? () => false : isNorm,
+    },
     { key: 'llm', shapes: llamaShapes(config.llm), optional: () => false },
     {
       key: 'projector',

@@ -74,7 +74,7 @@ export async function evaluatePatches(model: PatchModel, batches: readonly Patch
   const pairs: { truth: PatchBatch; prediction: PatchPrediction }[] = [];
   for (const truth of batches) {
     const outputs = tf.tidy(() => {
-      const { logits, boxes } = patchOutputs(model, normalisedPixels(truth.pixels, model.config.imageSize));
+      const { logits, boxes } = patchOutputs(model, normalisedPixels(truth.pixels, model.config));
       return [logits, boxes];
     });
     const [logits, boxes] = await Promise.all(outputs.map((tensor) => tensor.data<'float32'>()));

@@ -60,7 +60,7 @@ export function patchLosses(request: {
 }): PatchLosses {
   const { model, batch, counts, boxWeight } = request;
   const [total, classes, boxes] = tf.tidy(() => {
-    const outputs = patchOutputs(model, normalisedPixels(batch.pixels, model.config.imageSize));
+    const outputs = patchOutputs(model, normalisedPixels(batch.pixels, model.config));
     const N = batch.classes.length;
     const labels = tf.tensor1d(Int32Array.from(batch.classes), 'int32');
     const classLoss = tf.div(tf.sum(maskedCrossEntropy(outputs.logits, labels)), counts.patches);

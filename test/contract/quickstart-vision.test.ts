@@ -66,7 +66,7 @@ describe('configs/quickstart/vision.safetensors', () => {
       Array.from({ length: count }, (_, index) => scenes.scene(split, index)).flatMap(({ pixels, classes }) => {
         const features = tf.tidy(() => {
           const params = visionParams(store, model.vision);
-          const x = evaVit({ pixels: normalisedPixels(pixels, imageSize), params, config: model.vision });
+          const x = evaVit({ pixels: normalisedPixels(pixels, model.vision), params, config: model.vision });
           return visualTokens({ x, params, config: model.vision }).dataSync<'float32'>();
         });
         const D = model.vision.width;

@@ -14,6 +14,7 @@ import type { ParityResult } from './result.ts';
 /** Fixture kind -> its adapter. Adapters are loaded when a folder needs them. */
 const ADAPTERS: Readonly<Record<string, () => Promise<{ run(dir: string): Promise<ParityResult[]> }>>> = {
   eva: () => import('./adapters/eva.ts'),
+  dinov2: () => import('./adapters/dinov2.ts'),
   llama: () => import('./adapters/llama.ts'),
   llama_gqa: () => import('./adapters/llama.ts'),
   llama_rope: () => import('./adapters/llama-rope.ts'),

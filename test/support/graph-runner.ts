@@ -85,7 +85,7 @@ const OPS: Record<string, (call: Call) => tf.Tensor | tf.Tensor[]> = {
   slice: ({ x, list }) => tf.slice(x[0]!, list('begin')),
   repeat: ({ w, sizes }) => tf.tile(w['weight']!, [sizes['N']!, 1, 1]),
   add: ({ x, w }) => tf.add(x[0]!, x[1] ?? w['weight']!),
-  multiply: ({ x, number }) => tf.mul(x[0]!, x[1] ?? number('by')),
+  multiply: ({ x, w, number }) => tf.mul(x[0]!, x[1] ?? w['weight'] ?? number('by')),
   linear,
   layer_norm: ({ x, w, number }) => {
     const { mean, variance } = tf.moments(x[0]!, -1, true);

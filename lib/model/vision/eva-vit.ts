@@ -1,11 +1,11 @@
 /**
- * EVA vision transformer as BLIP-2 and MiniGPT-v2 use it (eva_vit.py; reference.md 1.1): pre-norm blocks, biases on q and v but
- * not on k, a learned absolute position embedding, exact GELU, no norm after the last block.
+ * Vision transformer of pre-norm blocks with a learned absolute position embedding and exact GELU. EVA as BLIP-2 and MiniGPT-v2 use it
+ * (eva_vit.py; reference.md 1.1) has biases on q and v but not on k; DINOv2 has one on all three and scales what each half of a block adds.
  */
 import { attention, gelu, layerNorm, linear, patchEmbed } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { headWidth, type VisionConfig } from '../config.ts';
-import type { EvaBlockParams, VisionParams } from '../params.ts';
+import type { VisionBlockParams, VisionParams } from '../params.ts';
 import type { Trace } from '../trace.ts';
 
 /**
@@ -25,7 +25,7 @@ export function evaVit(request: {
     const cls = tf.tile(params.cls, [pixels.shape[0] ?? 1, 1, 1]);
     let x: Tensor = tf.add(tf.concat([cls, patches], 1), params.posEmbed);
     params.blocks.forEach((block, layer) => {
-      const next = evaBlock({ x, block, config });
+      const next = visionBlock({ x, block, config });
       x.dispose();
       x = next;
       trace?.(`block${layer}`, x);
@@ -34,19 +34,26 @@ export function evaVit(request: {
   });
 }
 
-/** `x += attention(norm1(x)); x += mlp(norm2(x))`, x f32[B, T, D]. */
-function evaBlock({ x, block, config }: { x: Tensor; block: EvaBlockParams; config: VisionConfig }): Tensor {
+/** `x += scale1 attention(norm1(x)); x += scale2 mlp(norm2(x))`, x f32[B, T, D]; without scales they are 1. */
+function visionBlock({ x, block, config }: { x: Tensor; block: VisionBlockParams; config: VisionConfig }): Tensor {
   return tf.tidy(() => {
-    const seen = tf.add(x, selfAttention(layerNorm({ x, ...block.norm1, eps: config.eps }), { block, config }));
+    const { scales } = block;
+    const attended = selfAttention(layerNorm({ x, ...block.norm1, eps: config.eps }), { block, config });
+    const seen = tf.add(x, scaled(attended, scales?.attention));
     const hidden = linear(layerNorm({ x: seen, ...block.norm2, eps: config.eps }), block.fc1.weight, block.fc1.bias);
-    return tf.add(seen, linear(gelu(hidden), block.fc2.weight, block.fc2.bias));
+    return tf.add(seen, scaled(linear(gelu(hidden), block.fc2.weight, block.fc2.bias), scales?.mlp));
   });
 }
 
+function scaled(x: Tensor, by: Tensor | undefined): Tensor {
+  return by === undefined ? x : tf.mul(x, by);
+}
+
 /** Multi-head attention over all tokens; the scale 1/sqrt(head width) belongs to q. */
-function selfAttention(x: Tensor, { block, config }: { block: EvaBlockParams; config: VisionConfig }): Tensor {
+function selfAttention(x: Tensor, { block, config }: { block: VisionBlockParams; config: VisionConfig }): Tensor {
   const [B, T, D] = x.shape as [number, number, number];
-  const bias = tf.concat([block.qBias, tf.zerosLike(block.qBias), block.vBias]);
+  const { qkvBias } = block;
+  const bias = 'q' in qkvBias ? tf.concat([qkvBias.q, tf.zerosLike(qkvBias.q), qkvBias.v]) : qkvBias;
   const split = tf.split(linear(x, block.qkv, bias), 3, 2);
   const [q, k, v] = split.map((part) =>
     tf.transpose(tf.reshape(part, [B, T, config.heads, headWidth(config)]), [0, 2, 1, 3]),

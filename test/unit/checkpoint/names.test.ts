@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { meaningOf, type Spelling, spelled, type WeightLayout } from '../../../lib/checkpoint/names.ts';
+import { detectLayout, meaningOf, type Spelling, spelled, type WeightLayout } from '../../../lib/checkpoint/names.ts';
 
 const LORA = 'llama_model.model.layers.7.self_attn.v_proj.lora_B.weight';
 const BASE = 'llama_model.model.layers.7.mlp.down_proj.weight';
@@ -33,6 +33,16 @@ describe('spellings of weight names', () => {
     for (const [spelling, layout, names] of cases) {
       for (const name of names) assert.deepEqual(meaningOf(spelled(name, spelling), layout), { name });
     }
+  });
+
+  it('of DINOv2 are told from those of EVA, and their last norm is ln_vision', () => {
+    const bare = ['cls_token', 'patch_embed.proj.weight', 'norm.weight'];
+    assert.equal(detectLayout([...bare, 'blocks.0.attn.q_bias'], 'x'), 'eva');
+    assert.equal(detectLayout([...bare, 'blocks.0.attn.qkv.bias'], 'x'), 'vit');
+    assert.equal(detectLayout([...bare, 'blocks.0.ls1.gamma'], 'x'), 'vit');
+    assert.deepEqual(meaningOf('norm.weight', 'vit'), { name: 'ln_vision.weight' });
+    assert.deepEqual(meaningOf('blocks.2.ls2.gamma', 'vit'), { name: 'visual_encoder.blocks.2.ls2.gamma' });
+    assert.ok('ignored' in meaningOf('mask_token', 'vit') && 'ignored' in meaningOf('norm.weight', 'eva'));
   });
 
   it('do not exist for weights that a kind of file does not hold', () => {

@@ -85,6 +85,7 @@ describe('the tfjs export', () => {
   it('describes its graph so that plain operations give the same logits', async () => {
     for (const [name, config] of [
       ['graph', TINY],
+      ['graph-dinov2', { ...TINY, vision: { ...TINY.vision, layerScale: true, qkvBias: true, pixels: 'imagenet' } }],
       ['graph-bare', { ...TINY, lora: undefined, llm: { ...TINY.llm, tieEmbeddings: true } }],
     ] as const) {
       const out = join(folder, name);

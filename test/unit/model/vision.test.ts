@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '../../../lib/engine/tf.ts';
 import { joinNeighbours } from '../../../lib/model/projector.ts';
-import { countImages, normalisedPixels, PIXEL_MEAN, PIXEL_STD } from '../../../lib/model/vision/normalise.ts';
+import { countImages, normalisedPixels, pixelNorm } from '../../../lib/model/vision/normalise.ts';
 import { posEmbedGrid, resizePosEmbed } from '../../../lib/model/vision/pos-embed.ts';
 import { openTestEngine } from '../../support/engine.ts';
 import { relativeError } from '../../support/tensors.ts';
@@ -35,10 +35,11 @@ test('a position embedding that is no square is refused by name', () => {
 
 test('bytes are normalised by the mean and deviation of their colour and laid out channels first', () => {
   const pixels = Uint8Array.from({ length: 2 * 2 * 3 }, (_, i) => 20 * i);
-  const tensor = normalisedPixels(pixels, 2);
+  const { mean, std } = pixelNorm({});
+  const tensor = normalisedPixels(pixels, { imageSize: 2 });
   assert.deepEqual(tensor.shape, [1, 3, 2, 2]);
   const expected = [0, 1, 2].flatMap((c) =>
-    [0, 1, 2, 3].map((place) => ((20 * (3 * place + c)) / 255 - (PIXEL_MEAN[c] ?? 0)) / (PIXEL_STD[c] ?? 1)),
+    [0, 1, 2, 3].map((place) => ((20 * (3 * place + c)) / 255 - (mean[c] ?? 0)) / (std[c] ?? 1)),
   );
   assert.ok(relativeError(tensor.dataSync(), expected) < 1e-6);
   tensor.dispose();

@@ -58,3 +58,21 @@ test('the built-in tokenizer is still written anew', async () => {
   assert.equal(manifest.tokenizer.kind, 'llama-2');
   assert.equal(manifest.prompt.end, (await llama2Tokenizer()).piece(2));
 });
+
+test('MiniGPT-v2 knows no tower of the DINOv2 family, so that format refuses one and nothing appears', async () => {
+  const out = join(root, 'refused-tower');
+  for (const option of [{ layerScale: true }, { qkvBias: true }, { pixels: 'imagenet' as const }]) {
+    const given = tinyExport({ ...TINY, vision: { ...TINY.vision, ...option } });
+    await assert.rejects(exportModel({ ...given, format: minigptv2, options: {}, out }), { code: 'E_EXPORT_FORMAT' });
+    assert.ok(!existsSync(out));
+  }
+});
+
+test('an export of such a tower is read back with its options', async () => {
+  const out = join(root, 'dinov2');
+  const options = { layerScale: true, qkvBias: true, finalNorm: true, pixels: 'imagenet' } as const;
+  const given = tinyExport({ ...TINY, vision: { ...TINY.vision, ...options } });
+  const manifest = await exportModel({ ...given, format: peft, options: {}, out });
+  assert.deepEqual(manifest.model.vision, { ...TINY.vision, ...options });
+  assert.deepEqual(manifest.image.mean, [0.485, 0.456, 0.406]);
+});
