@@ -94,7 +94,9 @@ export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Prom
       report,
       files: new Set([...keys.values()].map((key) => file.entries.get(key)!.file)),
       read: async (name) => {
-        const tensor = await file.read(keys.get(name)!);
+        const key = keys.get(name)!;
+        if (dtype === 'F32' && file.readWide !== undefined) return castFloat(await file.readWide(key), dtype);
+        const tensor = await file.read(key);
         return dtype === 'keep' ? tensor : castFloat(tensor, dtype);
       },
       close: () => file.close(),

@@ -27,7 +27,9 @@ export async function openSharded(path: string, openOne: (path: string) => Promi
     for (const name of new Set(owner.values())) files.set(name, await openOne(join(dirname(path), name)));
     const entries = mergeEntries(path, owner, files);
     const others = [...files.values()].flatMap((file) => file.others);
-    return { path, entries, others, close, read: (name) => files.get(owner.get(name) ?? '')!.read(name) };
+    const holder = (name: string): WeightsFile => files.get(owner.get(name) ?? '')!;
+    const readWide = (name: string) => holder(name).readWide?.(name) ?? holder(name).read(name);
+    return { path, entries, others, close, read: (name) => holder(name).read(name), readWide };
   } catch (error) {
     await close();
     throw error;

@@ -79,7 +79,7 @@ async function openSafetensorsWeights(path: string): Promise<WeightsFile> {
   const file = await openSafetensors(path);
   const entries = new Map<string, WeightEntry>();
   for (const [name, { dtype, shape }] of file.tensors) entries.set(name, { dtype, shape, file: path });
-  return { path, entries, others: [], read: file.read, close: file.close };
+  return { path, entries, others: [], read: file.read, readWide: file.readWide, close: file.close };
 }
 
 async function openTorchWeights(path: string): Promise<WeightsFile> {

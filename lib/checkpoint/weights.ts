@@ -21,5 +21,7 @@ export interface WeightsFile {
   /** Values among the weights that are no tensors, by name. */
   readonly others: readonly string[];
   read(name: string): Promise<HostTensor>;
+  /** A tensor of fractions as F32, with less memory than reading and widening it takes. */
+  readWide?(name: string): Promise<HostTensor>;
   close(): Promise<void>;
 }

@@ -2,13 +2,14 @@
 
 import { writeStreamAtomic } from '../core/atomic.ts';
 import { type ByteFile, openByteFile, writeAll } from './file-bytes.ts';
-import { DTYPE_BYTES, elementCount, type HostTensor } from './host-tensor.ts';
+import { DTYPE_BYTES, elementCount, fromFloat32, type HostTensor, toFloat32 } from './host-tensor.ts';
 import {
   headerError,
   LARGEST_HEADER,
   LENGTH_BYTES,
   parseHeader,
   type SafetensorsHeader,
+  type TensorInfo,
 } from './safetensors-header.ts';
 import { readSource, type TensorSource } from './tensor-source.ts';
 
@@ -26,8 +27,16 @@ export interface SafetensorsFile extends SafetensorsHeader {
    * @throws TristageError E_SAFETENSORS for a name that the file lacks, E_FILE_READ when the file is cut short
    */
   read(name: string): Promise<HostTensor>;
+  /**
+   * One tensor as F32, widened piece by piece: the narrow bytes are never all in memory.
+   * @throws TristageError as `read`
+   */
+  readWide(name: string): Promise<HostTensor>;
   close(): Promise<void>;
 }
+
+/** Stored bytes that are widened at a time; a multiple of every element's size. */
+const PIECE_BYTES = 8 << 20;
 
 /**
  * Opens a file and checks its whole header; no tensor is read yet. The caller closes it.
@@ -37,7 +46,13 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openByteFile(path);
   try {
     const header = await readHeader(file);
-    return { path, ...header, close: () => file.close(), read: (name) => readTensor(file, header, name) };
+    return {
+      path,
+      ...header,
+      close: () => file.close(),
+      read: (name) => readTensor(file, header, name),
+      readWide: (name) => readWide(file, header, name),
+    };
   } catch (error) {
     await file.close();
     throw error;
@@ -61,12 +76,27 @@ async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
   return parseHeader(await file.read(LENGTH_BYTES, Number(length)), file);
 }
 
-async function readTensor(file: ByteFile, header: SafetensorsHeader, name: string): Promise<HostTensor> {
+function infoOf(file: ByteFile, header: SafetensorsHeader, name: string): TensorInfo {
   const info = header.tensors.get(name);
-  if (info === undefined) {
-    const expected = `one of the file's ${header.tensors.size} tensors`;
-    throw headerError(file.path, 'the file lacks a tensor', { found: `no ${JSON.stringify(name)}`, expected });
+  if (info !== undefined) return info;
+  const expected = `one of the file's ${header.tensors.size} tensors`;
+  throw headerError(file.path, 'the file lacks a tensor', { found: `no ${JSON.stringify(name)}`, expected });
+}
+
+async function readWide(file: ByteFile, header: SafetensorsHeader, name: string): Promise<HostTensor> {
+  const { dtype, shape, position, byteLength } = infoOf(file, header, name);
+  if (dtype === 'F32') return readTensor(file, header, name);
+  const values = new Float32Array(byteLength / DTYPE_BYTES[dtype]);
+  for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+    const bytes = await file.read(position + at, Math.min(PIECE_BYTES, byteLength - at));
+    const piece = toFloat32({ dtype, shape: [bytes.byteLength / DTYPE_BYTES[dtype]], bytes });
+    values.set(piece, at / DTYPE_BYTES[dtype]);
   }
+  return fromFloat32(values, shape);
+}
+
+async function readTensor(file: ByteFile, header: SafetensorsHeader, name: string): Promise<HostTensor> {
+  const info = infoOf(file, header, name);
   return { dtype: info.dtype, shape: [...info.shape], bytes: await file.read(info.position, info.byteLength) };
 }
 
