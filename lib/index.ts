@@ -37,6 +37,7 @@ export type { Origin } from './config/tree.ts';
 export { type ErrorDetails, type ErrorKind, EXIT_STATUS, formatError, TristageError } from './core/errors.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, type Paint } from './core/log.ts';
 export type { Box, ImageSize, PixelBox } from './data/boxes.ts';
+export type { Rejection } from './data/rejections.ts';
 export { defineRowSource, type RowSourceDefinition, type SampleContext } from './data/row-source.ts';
 export type { KnownRow, RowFile, RowImage, RowMember, RowSample, RowScan, SourceRow } from './data/rows.ts';
 export type { EncodedImage, FileRange, ImageRef, RawImage, Sample, SceneObject, Truth, Turn } from './data/sample.ts';
