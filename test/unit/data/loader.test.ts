@@ -197,6 +197,26 @@ test('the budget bears a few, and a share of many', () => {
   assert.throws(() => many.seen([last, last]), { code: 'E_BAD_SAMPLES' });
 });
 
+test('a mixture whose sources all have caps gives every step that they last for, work ahead included, and then refuses', async () => {
+  const lines = [
+    { source: textSource('a', 12), rate: 3, cap: 2 },
+    { source: textSource('b', 8), rate: 1, cap: 1.5 },
+  ];
+  const loader = createLoader(options({ lines, globalBatch: 6, prefetch: 3 }));
+  assert.equal(loader.stream.steps, 6);
+  const seen = new Map<string, number>();
+  for (let step = 0; step < 6; step++) {
+    for (const { id } of (await loader.batch(step)).examples) seen.set(id, (seen.get(id) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...seen].filter(([id]) => id.startsWith('a')).map(([, count]) => count),
+    Array(12).fill(2),
+  );
+  assert.ok([...seen].filter(([id]) => id.startsWith('b')).every(([, count]) => count === 1 || count === 2));
+  await assert.rejects(loader.batch(6), { code: 'E_MIXTURE_END' });
+  await loader.close();
+});
+
 test('each source has a budget of its own, which its line of the mixture sets', async () => {
   const bad = (name: string, badShare?: number) => ({
     source: textSource(name, 40, (index) => index % 4 === 0),
