@@ -54,18 +54,23 @@ export function loadSentencePiece(bytes: Uint8Array, options: TokenizerOptions =
  * are stored in order of their score, and runs of spaces are joined last.
  */
 export async function llama2Tokenizer(options: TokenizerOptions = {}): Promise<Tokenizer> {
+  const pieces = await llama2Pieces();
+  const model: PieceModel = { pieces, unkId: 0, bosId: 1, eosId: 2, dummyPrefix: true };
+  checkPieces(model, 'llama-tokenizer-js');
+  return createTokenizer(model, options);
+}
+
+/** The pieces of {@link llama2Tokenizer}; place = id. */
+export async function llama2Pieces(): Promise<Piece[]> {
   const { default: source } = await import('llama-tokenizer-js');
   const firstScored = 259;
-  const pieces = source.vocabById.map((text, id): Piece => {
+  return source.vocabById.map((text, id): Piece => {
     if (id === 0) return { text, score: 0, type: PIECE_TYPE.unknown };
     if (id < 3) return { text, score: 0, type: PIECE_TYPE.control };
     if (id < firstScored) return { text, score: 0, type: PIECE_TYPE.byte };
     const spaces = text.length > 1 && text === SPACE_MARK.repeat(text.length);
     return { text, score: spaces ? -1e9 : firstScored - id, type: PIECE_TYPE.normal };
   });
-  const model: PieceModel = { pieces, unkId: 0, bosId: 1, eosId: 2, dummyPrefix: true };
-  checkPieces(model, 'llama-tokenizer-js');
-  return createTokenizer(model, options);
 }
 
 /** Half of a pair of UTF-16 units; it has no UTF-8 form. */

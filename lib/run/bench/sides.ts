@@ -46,17 +46,20 @@ export async function findPythonTorch(version: string | undefined): Promise<Pyth
   });
 }
 
-/** Starts a Python counterpart of `test/bench`. */
-export function startPython(python: string, script: string, args: readonly string[]): Peer {
+/**
+ * Starts a Python counterpart of `test/bench`.
+ * @param python the program, or the words of a command that ends in it
+ */
+export function startPython(python: string | readonly string[], script: string, args: readonly string[]): Peer {
   const path = join(packageRoot(), 'test', 'bench', script);
   if (!existsSync(path)) {
     throw new TristageError({
       kind: 'environment',
       code: 'E_BENCH_SCRIPT',
-      message: 'The PyTorch counterparts of the benchmarks come with a clone of the repository, not with the package',
+      message: 'The Python counterparts of the benchmarks come with a clone of the repository, not with the package',
       where: path,
       fix: 'clone the repository and run the benchmark there',
     });
   }
-  return startPeer(`python ${script}`, [python, path, ...args]);
+  return startPeer(`python ${script}`, [...[python].flat(), path, ...args]);
 }

@@ -34,7 +34,7 @@ export async function run(dir: string): Promise<ParityResult[]> {
       results.push(sameBytes(`${stem}.${size}.resized_u8`, data, [size, size, 3], stored));
       const name = `${stem}.${size}.normalized`;
       const expected = stored.get(name);
-      if (expected !== undefined) results.push(close(name, normalizePixels(data, config.mean, config.std), expected));
+      if (expected !== undefined) results.push(close(name, normalizePixels(data, config), expected));
     }
   }
   return results.length > 0 ? results : [{ name: 'preprocess', ok: false, detail: 'config.json names no file' }];

@@ -126,7 +126,7 @@ test('the other transform is another one, of the same shape', async () => {
 });
 
 test('normalising subtracts the mean and divides by the deviation of each channel', () => {
-  const found = normalizePixels(Uint8Array.of(255, 0, 51, 255, 0, 51), [0.5, 0, 0.2], [0.5, 1, 0.1]);
+  const found = normalizePixels(Uint8Array.of(255, 0, 51, 255, 0, 51), { mean: [0.5, 0, 0.2], std: [0.5, 1, 0.1] });
   assert.deepEqual([...found.slice(0, 4)], [1, 1, 0, 0]);
   assert.ok(Math.abs(found[4] as number) < 1e-7);
 });
