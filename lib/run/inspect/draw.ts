@@ -14,26 +14,24 @@ export interface Want {
   samples: number;
 }
 
-export interface DrawRequest {
-  data: OpenData;
-  wants: readonly Want[];
-  /** Step to begin with, from 0. */
-  first: number;
-}
-
 export interface Drawing {
-  /** Ascending; those that hold what is wanted. */
-  steps: readonly { step: number; batch: LoadedBatch }[];
+  /** Steps that hold the wanted samples, ascending. */
+  steps: readonly number[];
   /** Samples of each line in all steps of the run. */
   counts: readonly number[];
-  /** In the steps that were read. */
+  /** In the steps that were read so far. */
   replaced: readonly BadSample[];
+  batch(step: number): Promise<LoadedBatch>;
   /** What an example was made from. */
   sampleOf(example: Example): Promise<Sample>;
+  close(): Promise<void>;
 }
 
-/** Reads the steps that hold the first wanted samples; fewer are found where the run ends before. */
-export async function drawSteps({ data, wants, first }: DrawRequest): Promise<Drawing> {
+/**
+ * Opens the loader of a run and finds the steps that hold what is wanted; nothing is read yet.
+ * @param options first: step to begin with, from 0
+ */
+export function openDrawing(data: OpenData, { wants, first }: { wants: readonly Want[]; first: number }): Drawing {
   const { config } = data;
   const replaced: BadSample[] = [];
   const loader = openLoader({
@@ -46,27 +44,36 @@ export async function drawSteps({ data, wants, first }: DrawRequest): Promise<Dr
   });
   const { stream } = loader;
   const end = Math.min(config.train.steps, stream.steps);
-  const read = new Map<number, LoadedBatch>();
-  try {
-    for (const { lines, samples } of wants) {
-      let left = samples;
-      for (let step = first; left > 0; step++) {
-        step = nextStep(stream, { lines, from: step, end });
-        if (step >= end) break;
-        const batch = read.get(step) ?? (await loader.batch(step));
-        read.set(step, batch);
-        left -= batch.examples.filter(({ line = 0 }) => lines.includes(line)).length;
-      }
+  return {
+    steps: wantedSteps(stream, { wants, first, end }),
+    counts: stream.counts(end),
+    replaced,
+    batch: (step) => loader.batch(step),
+    sampleOf: (example) => sampleOf(example, { data, stream }),
+    close: () => loader.close(),
+  };
+}
+
+/** The steps that hold the first wanted samples from a step on; fewer samples are found where the run ends before. */
+export function wantedSteps(
+  stream: Pick<SampleStream, 'counts' | 'step'>,
+  { wants, first, end }: { wants: readonly Want[]; first: number; end: number },
+): number[] {
+  const steps = new Set<number>();
+  for (const { lines, samples } of wants) {
+    let left = samples;
+    for (let step = first; left > 0; step++) {
+      step = nextStep(stream, { lines, from: step, end });
+      if (step >= end) break;
+      steps.add(step);
+      left -= stream.step(step).filter(({ line }) => lines.includes(line)).length;
     }
-  } finally {
-    await loader.close();
   }
-  const steps = [...read].map(([step, batch]) => ({ step, batch })).sort((a, b) => a.step - b.step);
-  return { steps, counts: stream.counts(end), replaced, sampleOf: (example) => sampleOf(example, { data, stream }) };
+  return [...steps].sort((a, b) => a - b);
 }
 
 /** The first step from a given one on in which some lines are drawn; `end` where there is none before it. */
-export function nextStep(
+function nextStep(
   stream: Pick<SampleStream, 'counts'>,
   { lines, from, end }: { lines: readonly number[]; from: number; end: number },
 ): number {

@@ -9,10 +9,11 @@ import { encodeOptionsOf, leftOutOf, type OpenData } from '../data.ts';
 import { modelConfigOf } from '../model-config.ts';
 import { checkPageFile, writePageFile } from '../page-file.ts';
 import { openRuns } from '../plugins.ts';
-import { type Drawing, drawSteps } from './draw.ts';
+import { type Drawing, openDrawing, type Want } from './draw.ts';
 import { chosenLines } from './lines.ts';
 import { openChosen } from './open.ts';
-import { shownRows } from './shown.ts';
+import { openShowcase } from './shown.ts';
+import { openTally } from './tally.ts';
 
 export interface InspectRequest {
   /** Run file. */
@@ -61,16 +62,40 @@ async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<
   const { data, lines, notes } = await openChosen(run, { lines: wanted, logger: request.logger });
   const { each, samples, step: first } = request;
   const wants = each === undefined ? [{ lines, samples }] : lines.map((line) => ({ lines: [line], samples: each }));
-  const drawing = await drawSteps({ data, wants, first });
-  if (drawing.steps.length === 0) throw nothingDrawn(request, run.config.train.steps);
+  const drawing = openDrawing(data, { wants, first });
+  try {
+    if (drawing.steps.length === 0) throw nothingDrawn(request, run.config.train.steps);
+    const read = await readSteps(data, { drawing, wants, lines });
+    const { name } = data.config;
+    return {
+      run: { name, stage, file: run.file },
+      ...read,
+      notes: [...notes, ...sourceNotes(data), ...neverDrawn(data, { drawing, lines })],
+    };
+  } finally {
+    await drawing.close();
+  }
+}
+
+/** Reads the steps one after another; of each only what is shown is kept. */
+async function readSteps(
+  data: OpenData,
+  { drawing, wants, lines }: { drawing: Drawing; wants: readonly Want[]; lines: readonly number[] },
+): Promise<Omit<Inspection, 'run' | 'notes'>> {
   const { config } = data;
   const model = modelConfigOf(config);
   const encode = encodeOptionsOf({ config, model, data });
   const { weighting } = config.train.loss;
   const { maxTokens, packing, transform } = config.data;
   const room = packing?.maxTokens;
+  const showcase = openShowcase({ drawing, wants, encode, weighting, room });
+  const tally = openTally({ lines: data.lines.length, room });
+  for (const step of drawing.steps) {
+    const batch = await drawing.batch(step);
+    tally.add(batch);
+    await showcase.add(step, batch);
+  }
   return {
-    run: { name: config.name, stage, file: run.file },
     settings: {
       imageSize: model.vision.imageSize,
       transform,
@@ -80,26 +105,24 @@ async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<
       vocabulary: encode.tokenizer.vocabSize,
       weighting,
     },
-    lines: mixtureOf(data, { drawing, lines }),
-    steps: drawing.steps.map(({ step }) => step),
-    batch: batchFacts(drawing, room),
-    ...(await shownRows({ drawing, wants, encode, weighting, room })),
+    lines: mixtureOf(data, { counts: drawing.counts, drawn: tally.lines(), lines }),
+    steps: drawing.steps,
+    batch: tally.batch(),
+    rows: showcase.rows,
+    pictures: showcase.pictures,
     replaced: drawing.replaced,
     leftOut: leftOutOf(data),
-    notes: [...notes, ...sourceNotes(data), ...neverDrawn(data, { drawing, lines })],
   };
 }
 
 /** The lines of the mixture with what the whole run and the steps that were read take of them. */
 function mixtureOf(
   { lines: open }: OpenData,
-  { drawing, lines }: { drawing: Drawing; lines: readonly number[] },
+  facts: { counts: readonly number[]; drawn: readonly InspectedLine['drawn'][]; lines: readonly number[] },
 ): InspectedLine[] {
-  const all = drawing.counts.reduce((sum, count) => sum + count, 0);
-  const examples = drawing.steps.flatMap(({ batch }) => batch.examples);
+  const all = facts.counts.reduce((sum, count) => sum + count, 0);
   return open.map(({ source, task }, line) => {
-    const own = examples.filter((example) => example.line === line);
-    const count = drawing.counts[line] ?? 0;
+    const count = facts.counts[line] ?? 0;
     return {
       place: line + 1,
       source: source.name,
@@ -107,34 +130,10 @@ function mixtureOf(
       samples: source.length,
       share: count / all,
       epochs: count / source.length,
-      shown: lines.includes(line),
-      drawn: {
-        samples: own.length,
-        tokens: own.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
-        supervised: own.reduce((sum, { labels }) => sum + labels.filter((label) => label >= 0).length, 0),
-        tasks: Object.fromEntries(
-          [...new Set(own.map(({ task: name }) => name))].map((name) => [
-            name,
-            own.filter((example) => example.task === name).length,
-          ]),
-        ),
-      },
+      shown: facts.lines.includes(line),
+      drawn: facts.drawn[line] as InspectedLine['drawn'],
     };
   });
-}
-
-/** What the rows of the steps that were read hold; they are padded to the longest, or packed rows to their room. */
-function batchFacts({ steps }: Drawing, room: number | undefined): Inspection['batch'] {
-  const lengths = steps.flatMap(({ batch }) =>
-    (batch.packed ?? batch.examples).map(({ tokenIds }) => ({ used: tokenIds.length, room: room ?? batch.shape[1] })),
-  );
-  const tokens = lengths.reduce((sum, { used }) => sum + used, 0);
-  return {
-    rows: lengths.length,
-    samples: steps.reduce((sum, { batch }) => sum + batch.examples.length, 0),
-    tokens,
-    fill: tokens / lengths.reduce((sum, { room: own }) => sum + own, 0),
-  };
 }
 
 /** Wanted lines that the run does not come to. */

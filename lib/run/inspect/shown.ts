@@ -14,7 +14,7 @@ import { answerWeights, type LossWeighting } from '../../train/loss.ts';
 import type { Drawing, Want } from './draw.ts';
 
 export interface ShowRequest {
-  drawing: Drawing;
+  drawing: Pick<Drawing, 'sampleOf'>;
   wants: readonly Want[];
   encode: EncodeOptions;
   weighting: LossWeighting;
@@ -22,28 +22,40 @@ export interface ShowRequest {
   room: number | undefined;
 }
 
-/** The rows of the drawn steps that hold samples to be shown, with their pictures. */
-export async function shownRows(request: ShowRequest): Promise<{ rows: InspectedRow[]; pictures: InspectedPicture[] }> {
-  const { drawing, wants, room } = request;
+/** Rows that hold wanted samples, with their pictures. */
+export interface Showcase {
+  readonly rows: readonly InspectedRow[];
+  readonly pictures: readonly InspectedPicture[];
+  /** Takes over what is wanted of a step; steps come in ascending order. Nothing of the batch is kept. */
+  add(step: number, batch: LoadedBatch): Promise<void>;
+}
+
+/** An empty showcase. */
+export function openShowcase(request: ShowRequest): Showcase {
+  const { wants, room } = request;
   const gallery = pictureShelf();
   const wanted = choice(wants);
   const rows: InspectedRow[] = [];
   let shownSoFar = 0;
-  for (const { step, batch } of drawing.steps) {
-    for (const [row, { examples, packed, length }] of rowsOf(batch).entries()) {
-      const chosen = examples.filter(wanted);
-      if (chosen.length === 0) continue;
-      const numbers = new Map(chosen.map((example) => [example, ++shownSoFar]));
-      const samples: InspectedSample[] = [];
-      for (const [example, number] of numbers) {
-        const picture = await gallery.add(example.images[0], batch);
-        samples.push(await shownSample(example, { ...request, number, picture }));
+  return {
+    rows,
+    pictures: gallery.pictures,
+    async add(step, batch) {
+      for (const [row, { examples, packed, length }] of rowsOf(batch).entries()) {
+        const chosen = examples.filter(wanted);
+        if (chosen.length === 0) continue;
+        const numbers = new Map(chosen.map((example) => [example, ++shownSoFar]));
+        const samples: InspectedSample[] = [];
+        for (const [example, number] of numbers) {
+          const picture = await gallery.add(example.images[0], batch);
+          samples.push(await shownSample(example, { ...request, number, picture }));
+        }
+        const layout = packed && { room: room ?? length, spans: spansOf(packed, numbers), parts: rowParts(packed) };
+        rows.push({ step, row, length, ...(layout && { packed: layout }), samples });
       }
-      const layout = packed && { room: room ?? length, spans: spansOf(packed, numbers), parts: rowParts(packed) };
-      rows.push({ step, row, length, ...(layout && { packed: layout }), samples });
-    }
-  }
-  return { rows, pictures: gallery.pictures };
+      gallery.clear();
+    },
+  };
 }
 
 /** Takes examples in their order until every want is met. */
@@ -163,6 +175,8 @@ function pictureShelf() {
       pictures.push(await pictureOf(image, batch));
       return place;
     },
+    /** Images of another step are other objects. */
+    clear: () => places.clear(),
   };
 }
 

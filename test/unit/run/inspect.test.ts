@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { TristageError } from '../../../lib/core/errors.ts';
 import { createStream } from '../../../lib/data/stream.ts';
-import { nextStep } from '../../../lib/run/inspect/draw.ts';
+import { wantedSteps } from '../../../lib/run/inspect/draw.ts';
 import { chosenLines } from '../../../lib/run/inspect/lines.ts';
 
 const lines = ['refcoco', 'gqa', 'refcoco', 'emoji-scenes'].map((source) => ({ source }));
@@ -37,19 +37,35 @@ test('a wrong name is refused with the one that was meant', () => {
   }
 });
 
-test('the next step that draws a line is the one that a walk over all steps finds', () => {
+test('the steps that are read are those that a walk over all steps finds', () => {
   const rates = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 2, maxLength: 4 });
+  const asked = fc.record({ first: fc.nat(60), which: fc.nat(3), samples: fc.integer({ min: 1, max: 9 }) });
   fc.assert(
-    fc.property(rates, fc.nat(60), fc.nat(3), fc.boolean(), (given, from, which, whole) => {
+    fc.property(rates, asked, fc.boolean(), (given, { first, which, samples }, whole) => {
       const all = given.map((rate, place) => ({ length: 50, fingerprint: String(place), rate, batch: 3 }));
       const stream = whole
         ? createStream({ lines: all, seed: 1, unit: 'batch' })
         : createStream({ lines: all, seed: 1, globalBatch: 4 });
-      const wanted = [which % given.length];
       const end = 80;
-      let step = from;
-      while (step < end && !stream.step(step).some(({ line }) => wanted.includes(line))) step++;
-      assert.equal(nextStep(stream, { lines: wanted, from, end }), step);
+      const walk = (lines: readonly number[], wanted: number): number[] => {
+        const steps: number[] = [];
+        let left = wanted;
+        for (let step = first; step < end && left > 0; step++) {
+          const found = stream.step(step).filter(({ line }) => lines.includes(line)).length;
+          left -= found;
+          if (found > 0) steps.push(step);
+        }
+        return steps;
+      };
+      const line = which % given.length;
+      const one = { lines: [line], samples };
+      assert.deepEqual(wantedSteps(stream, { wants: [one], first, end }), walk([line], samples));
+      const two = [one, { lines: [...given.keys()].filter((other) => other !== line), samples: 2 }];
+      const both = new Set(two.flatMap((want) => walk(want.lines, want.samples)));
+      assert.deepEqual(
+        wantedSteps(stream, { wants: two, first, end }),
+        [...both].sort((a, b) => a - b),
+      );
     }),
     { numRuns: 60 },
   );
