@@ -91,6 +91,8 @@ function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
     member.worker.postMessage({ id, image: job.image } satisfies ImageRequest);
   };
   const dispatch = (): void => {
+    // Answers still come while workers stop, and whoever stops them waits: they keep the process alive to their end.
+    if (ended !== undefined) return;
     for (const member of members) {
       if (!member.ready) continue;
       if (member.jobs.size === 0 && suspects.length > 0) hand(member, suspects.shift() as Job);
