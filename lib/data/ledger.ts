@@ -1,6 +1,6 @@
 /** The ledger of samples that could not be used: one line of JSON each, only ever appended. */
 
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TristageError } from '../core/errors.ts';
 
@@ -9,6 +9,8 @@ export interface BadSample {
   step: number;
   /** Row of the global batch. */
   slot: number;
+  /** Line of the mixture; absent in ledgers of earlier versions. */
+  line?: number;
   source: string;
   index: number;
   /** Code of the error, `E_IMAGE` for example. */
@@ -48,8 +50,11 @@ export interface Ledger {
  */
 export function openLedger(path: string): Ledger {
   let last: Promise<void> = Promise.resolve();
+  let mended: Promise<void> | undefined;
   const write = async (text: string): Promise<void> => {
     await mkdir(dirname(path), { recursive: true });
+    mended ??= dropCutLine(path);
+    await mended;
     await appendFile(path, text);
   };
   return {
@@ -59,6 +64,19 @@ export function openLedger(path: string): Ledger {
       return last;
     },
   };
+}
+
+/** Takes away a last line that a crash cut short, so that the next one does not go on in it. */
+async function dropCutLine(path: string): Promise<void> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const end = bytes.lastIndexOf('\n') + 1;
+  if (end < bytes.length) await truncate(path, end);
 }
 
 /** How many bad samples of a source a run bears. */
@@ -79,9 +97,12 @@ export interface Budget {
   seen(bad: readonly BadSample[]): void;
 }
 
-/** Starts counting. */
-export function createBudget({ share = 0.01, least = 16 }: BadSampleBudget = {}): Budget {
-  const total = { bad: 0, seen: 0 };
+/**
+ * Starts counting.
+ * @param before what was counted before, where a run goes on
+ */
+export function createBudget({ share = 0.01, least = 16 }: BadSampleBudget = {}, before = { bad: 0, seen: 0 }): Budget {
+  const total = { ...before };
   return {
     seen(bad) {
       total.seen += 1;

@@ -44,6 +44,8 @@ export interface LoaderOptions {
   onBadSamples?: (entries: readonly BadSample[]) => void | Promise<void>;
   /** Of each line, where it has no `badShare`. */
   budget?: BadSampleBudget;
+  /** What was done before, where a run goes on: its samples count against the budgets. */
+  done?: { steps: number; bad: readonly BadSample[] } | undefined;
   /** Where several processes share a step, the one that this is; its batches are its part of them. Default: there is one. */
   reader?: Reader;
 }
@@ -89,8 +91,13 @@ export function createLoader(options: LoaderOptions): Loader {
   const stream = loaderOrder(options);
   const workers = createImageWorkers(options.images);
   const ahead = new Map<number, Promise<Ready>>();
-  const budgets = options.lines.map(({ badShare }) =>
-    createBudget({ ...options.budget, ...(badShare === undefined ? {} : { share: badShare }) }),
+  const { steps, bad: before } = options.done ?? { steps: 0, bad: [] };
+  const counts = stream.counts(steps);
+  const budgets = options.lines.map(({ badShare }, place) =>
+    createBudget(
+      { ...options.budget, ...(badShare === undefined ? {} : { share: badShare }) },
+      { seen: counts[place] ?? 0, bad: before.filter(({ line }) => line === place).length },
+    ),
   );
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
@@ -206,7 +213,8 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
       return { example, pixels, bad: bad.map((entry) => ({ ...entry, replacedBy: ref.index })) };
     } catch (error) {
       if (!(error instanceof TristageError && error.kind === 'data')) throw error;
-      bad.push({ step: work.step, slot: work.slot, source: source.name, index: ref.index, ...causeOf(error) });
+      const { step, slot } = work;
+      bad.push({ step, slot, line: place.line, source: source.name, index: ref.index, ...causeOf(error) });
     }
   }
   const last = bad.at(-1) as BadSample;

@@ -4,7 +4,7 @@ import type { RunConfig } from '../config/schema.ts';
 import { sha256 } from '../core/hash.ts';
 import type { EncodeOptions } from '../data/encode.ts';
 import type { BadSample, LeftOutRows } from '../data/ledger.ts';
-import { createLoader, type Loader, loaderOrder } from '../data/loader.ts';
+import { createLoader, type Loader, type LoaderOptions, loaderOrder } from '../data/loader.ts';
 import type { OpenSource } from '../data/source.ts';
 import type { SampleStream } from '../data/stream.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -89,6 +89,8 @@ export interface LoaderRequest {
   onBadSamples: (entries: readonly BadSample[]) => void | Promise<void>;
   /** As `LoaderOptions.prefetch`. */
   prefetch?: number;
+  /** As `LoaderOptions.done`. */
+  done?: LoaderOptions['done'];
 }
 
 /** How the samples of a run become tokens. */
@@ -116,12 +118,13 @@ function orderOptions({ data: { mixture, packing }, train }: RunConfig, lines: r
 }
 
 /** The loader of a run: the batch of a step is a pure function of the step. */
-export function openLoader({ config, model, data, onBadSamples, prefetch }: LoaderRequest): Loader {
+export function openLoader({ config, model, data, onBadSamples, prefetch, done }: LoaderRequest): Loader {
   return createLoader({
     ...orderOptions(config, data.lines),
     encode: encodeOptionsOf({ config, model, data }),
     images: { size: model.vision.imageSize, transform: config.data.transform },
     ...(prefetch === undefined ? {} : { prefetch }),
+    done,
     onBadSamples,
   });
 }

@@ -4,11 +4,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TristageError } from '../core/errors.ts';
+import type { BadSample } from '../data/ledger.ts';
 import { RUN_FILES } from './run-folder.ts';
 
 const bad = z.object({
   step: z.int().min(0),
   slot: z.int().min(0),
+  line: z.int().min(0).optional(),
   source: z.string(),
   index: z.int().min(0),
   code: z.string(),
@@ -68,13 +70,11 @@ const MOST_PLACES = 5;
 export async function ledgerSummary(folder: string): Promise<LedgerSummary> {
   const file = join(folder, RUN_FILES.ledger);
   const entries = await readLedger(file);
-  const replaced = new Map<string, z.output<typeof bad>>();
   const missing = new Map<string, z.output<typeof leftOut>>();
   for (const item of entries) {
     if ('leftOut' in item) missing.set(JSON.stringify([item.source, item.cause]), item);
-    else replaced.set(JSON.stringify([item.step, item.slot, item.source, item.index]), item);
   }
-  const all = [...replaced.values()];
+  const all = replacedIn(entries);
   const names = [...new Set([...all, ...missing.values()].map(({ source }) => source))];
   const sources = names.map((name) =>
     sourceSummary(name, {
@@ -90,6 +90,29 @@ export async function ledgerSummary(folder: string): Promise<LedgerSummary> {
     ...(steps.length === 0 ? {} : { steps: { first: least(steps), last: -least(steps.map((step) => -step)) } }),
     sources: sources.sort((a, b) => b.replaced - a.replaced || (a.source < b.source ? -1 : 1)),
   };
+}
+
+/**
+ * The bad samples of a run, each place once.
+ * @throws TristageError E_LEDGER for a line that is no entry
+ */
+export async function badSamples(folder: string): Promise<BadSample[]> {
+  return replacedIn(await readLedger(join(folder, RUN_FILES.ledger)));
+}
+
+function replacedIn(entries: readonly z.output<typeof entry>[]): BadSample[] {
+  const replaced = new Map<string, BadSample>();
+  for (const item of entries) {
+    if ('leftOut' in item) continue;
+    const { line, replacedBy, ...facts } = item;
+    const key = JSON.stringify([facts.step, facts.slot, facts.source, facts.index]);
+    replaced.set(key, {
+      ...facts,
+      ...(line === undefined ? {} : { line }),
+      ...(replacedBy === undefined ? {} : { replacedBy }),
+    });
+  }
+  return [...replaced.values()];
 }
 
 function least(values: readonly number[]): number {
@@ -134,7 +157,7 @@ function badLedger(where: string, found: string): TristageError {
 
 function sourceSummary(
   source: string,
-  { replaced, missing }: { replaced: readonly z.output<typeof bad>[]; missing: readonly z.output<typeof leftOut>[] },
+  { replaced, missing }: { replaced: readonly BadSample[]; missing: readonly z.output<typeof leftOut>[] },
 ): LedgerSource {
   const faults = new Map<string, LedgerFault>();
   for (const { code, cause, where } of replaced) {

@@ -26,6 +26,7 @@ import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
+import { badSamples } from './ledger-summary.ts';
 import { lineageOf } from './lineage.ts';
 import { describeLoad, loadDetails, loadFacts } from './loads.ts';
 import { modelConfigOf } from './model-config.ts';
@@ -131,6 +132,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
     model: assembled.model.config,
     data,
     onBadSamples: (entries) => ledger.append(entries),
+    done: { steps: from, bad: (await badSamples(folder)).filter(({ step }) => step < from) },
   });
   const examiner = await openExaminer({
     ...{ config, registry, folder, from, recorder, logger },

@@ -232,6 +232,35 @@ test('each source has a budget of its own, which its line of the mixture sets', 
   await assert.rejects(steps([bad('a', 0.9), bad('b')]), { code: 'E_BAD_SAMPLES', where: /^b: / });
 });
 
+test('a run that goes on counts what was bad before, and stops where it would have stopped at once', async () => {
+  const lines = [{ source: textSource('a', 40, (index) => index % 4 === 0), rate: 1 }];
+  const until = async (from: number, bad: BadSample[]) => {
+    const loader = createLoader(
+      options({
+        lines,
+        budget: { least: 9, share: 0 },
+        onBadSamples: (list) => void bad.push(...list),
+        done: { steps: from, bad: [...bad] },
+      }),
+    );
+    let step = from;
+    try {
+      for (; step < 20; step++) await loader.batch(step);
+    } catch (error) {
+      assert.equal((error as TristageError).code, 'E_BAD_SAMPLES');
+    }
+    await loader.close();
+    return step;
+  };
+  const stop = await until(0, []);
+  assert.ok(stop > 2 && stop < 20);
+  const bad: BadSample[] = [];
+  const first = createLoader(options({ lines, onBadSamples: (list) => void bad.push(...list) }));
+  for (let step = 0; step < stop - 1; step++) await first.batch(step);
+  await first.close();
+  assert.equal(await until(stop - 1, bad), stop);
+});
+
 test('readers that share a step make its samples between them, and report bad ones by their place in the step', async () => {
   const lines = [{ source: textSource('a', 20, (index) => index % 4 === 0), rate: 1 }];
   const read = async (reader?: LoaderOptions['reader']) => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type BadSample, openLedger } from '../../../lib/data/ledger.ts';
-import { describeLedger, ledgerSummary } from '../../../lib/run/ledger-summary.ts';
+import { badSamples, describeLedger, ledgerSummary } from '../../../lib/run/ledger-summary.ts';
 
 const folders: string[] = [];
 after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
@@ -52,6 +52,12 @@ test('steps that a resumed run repeats count once, and a line that a crash cut i
   await appendFile(join(folder, 'bad-samples.jsonl'), '{"step": 5, "slo');
   const { replaced } = await ledgerSummary(folder);
   assert.equal(replaced, 3);
+  // The run that goes on begins a line of its own.
+  await openLedger(join(folder, 'bad-samples.jsonl')).append([bad(5, 10)]);
+  assert.deepEqual(
+    (await badSamples(folder)).map(({ index }) => index),
+    [7, 8, 9, 10],
+  );
 });
 
 test('a run without a ledger has an empty summary, a damaged one names its line', async () => {
