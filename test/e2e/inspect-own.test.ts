@@ -125,6 +125,10 @@ describe('records of one’s own', () => {
       ['jsonl'],
     );
     assert.match(inspection.notes.join(), /drawn as if they were all there is/);
-    assert.match(lines.join('\n'), /no\/such\/folder|cannot be opened/);
+    assert.match(lines.join('\n'), /other sources of the mixture cannot be opened/);
+    const { inspection: alone, lines: quiet } = await inspected(file, { source: 'jsonl', samples: 4, alone: true });
+    assert.deepEqual([alone.rows, alone.notes], [inspection.rows, inspection.notes]);
+    assert.ok(!quiet.some((line) => line.includes('cannot be opened')));
+    await assert.rejects(inspected(file, { alone: true }), { code: 'E_USAGE' });
   });
 });

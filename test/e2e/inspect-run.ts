@@ -8,6 +8,7 @@ import { keptLines } from './tiny-scenes.ts';
 export interface Wanted {
   set?: readonly string[];
   source?: string;
+  alone?: boolean;
   samples?: number;
   each?: number;
   step?: number;

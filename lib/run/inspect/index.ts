@@ -21,6 +21,8 @@ export interface InspectRequest {
   set: readonly string[];
   /** Name of a source, or place of a line from 1; absent: all of them. */
   source?: string | undefined;
+  /** Opens no other source. */
+  alone?: boolean | undefined;
   /** Samples to show, the first ones that the run draws. */
   samples: number;
   /** Samples to show of every line instead. */
@@ -47,7 +49,7 @@ const MOST_SAMPLES = 1000;
  * @throws TristageError E_USAGE, E_INSPECT_STAGE, E_INSPECT_SOURCE, E_INSPECT_STEP, E_OUT_FOREIGN, and those of reading run files and data
  */
 export async function inspect(request: InspectRequest): Promise<Inspected> {
-  checkNumbers(request);
+  checkRequest(request);
   if (request.html !== undefined) checkPageFile(request.html, '--html');
   const [run] = await openRuns([request.file], { registry: request.registry, set: request.set });
   const inspection = await inspectionOf(run as ResolvedRun, request);
@@ -59,8 +61,8 @@ async function inspectionOf(run: ResolvedRun, request: InspectRequest): Promise<
   const { stage } = run.config;
   if (stageOf(run.config, run.registry).objective === 'patches') throw noTexts(stage);
   const wanted = chosenLines(run.config.data.mixture.sources, request.source);
-  const { data, lines, notes } = await openChosen(run, { lines: wanted, logger: request.logger });
-  const { each, samples, step: first } = request;
+  const { alone = false, each, samples, step: first, logger } = request;
+  const { data, lines, notes } = await openChosen(run, { lines: wanted, alone, logger });
   const wants = each === undefined ? [{ lines, samples }] : lines.map((line) => ({ lines: [line], samples: each }));
   const drawing = openDrawing(data, { wants, first });
   try {
@@ -149,11 +151,17 @@ function sourceNotes({ lines }: OpenData): string[] {
   return lines.flatMap(({ source }) => (source.leftOut === undefined ? source.notes : []));
 }
 
-function checkNumbers({ samples, each = 1, step }: InspectRequest): void {
+function checkRequest({ samples, each = 1, step, alone, source }: InspectRequest): void {
   const whole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
   if (!(whole(samples, 1) && samples <= MOST_SAMPLES)) throw usage('--n', String(samples), `1 to ${MOST_SAMPLES}`);
   if (!(whole(each, 1) && each <= MOST_SAMPLES)) throw usage('--each', String(each), `1 to ${MOST_SAMPLES}`);
+  if (alone && source === undefined) throw aloneOf();
   if (!whole(step, 0)) throw usage('--step', String(step), 'a step from 0');
+}
+
+function aloneOf(): TristageError {
+  const fix = 'say with --source which one is to be opened alone';
+  return new TristageError({ kind: 'usage', code: 'E_USAGE', message: '--alone needs --source', fix });
 }
 
 function usage(where: string, found: string, expected: string): TristageError {

@@ -17,27 +17,34 @@ export interface OpenedChoice {
 
 /**
  * Opens the data of a run. Where only some of its lines are wanted and others cannot be opened, it is opened with the wanted ones alone.
- * @param lines wanted ones; places from 0
+ * @param options lines: wanted ones, places from 0; alone: do not try the others
  * @throws TristageError of kind `data` when a wanted line cannot be opened
  */
 export async function openChosen(
   run: ResolvedRun,
-  { lines, logger }: { lines: readonly number[]; logger: Logger },
+  { lines, alone, logger }: { lines: readonly number[]; alone: boolean; logger: Logger },
 ): Promise<OpenedChoice> {
   const { config, registry } = run;
   const pieces = await parentPieces(run);
   const notes = vocabularyNotes(run, pieces);
+  const some = lines.length < config.data.mixture.sources.length;
+  const openAlone = async (): Promise<OpenedChoice> => {
+    const data = await openData(withLines(run, lines), registry, pieces);
+    return { data, lines: [...lines.keys()], notes: [ALONE, ...notes] };
+  };
+  if (some && alone) return openAlone();
   try {
     return { data: await openData(config, registry, pieces), lines, notes };
   } catch (error) {
-    const some = lines.length < config.data.mixture.sources.length;
     if (!(some && error instanceof TristageError && error.kind === 'data')) throw error;
-    const data = await openData(withLines(run, lines), registry, pieces);
+    const opened = await openAlone();
     logger.warn(`other sources of the mixture cannot be opened (${error.code}): ${error.message}`);
-    const alone = 'Other sources of the mixture cannot be opened. These samples are drawn as if they were all there is';
-    return { data, lines: [...lines.keys()], notes: [`${alone}: the run will have others beside them.`, ...notes] };
+    return opened;
   }
 }
+
+const ALONE =
+  'Other sources of the mixture are not open. These samples are drawn as if they were all there is: the run will have others beside them.';
 
 function withLines({ config }: ResolvedRun, lines: readonly number[]): ResolvedRun['config'] {
   const { mixture } = config.data;
