@@ -8,6 +8,7 @@ import { TristageError } from '../lib/core/errors.ts';
 import { packageRoot } from '../lib/core/paths.ts';
 import type { Arguments, Command } from './command.ts';
 import { bench } from './commands/bench.ts';
+import { convert } from './commands/convert.ts';
 import { data } from './commands/data.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   report,
   exportCommand,
   verify,
+  convert,
   bench,
   schema,
 ];

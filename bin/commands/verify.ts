@@ -1,11 +1,12 @@
+import { EXIT_STATUS } from '../../lib/core/errors.ts';
 import { type Command, flag, JSON_OPTION, text } from '../command.ts';
 import { printResult, stderrLogger } from '../output.ts';
 
 export const verify: Command = {
   name: 'verify',
-  summary: 'Prove an export again: hashes, shapes, and logits against the trained model’s',
+  summary: 'Prove an export again, or read weights from end to end: names, shapes, dtypes, hashes, finite values',
   positional: '<folder>',
-  positionalSummary: 'folder of the export',
+  positionalSummary: 'folder of an export; a file or folder of weights',
   options: {
     vision: { type: 'string', requiresArg: true, describe: 'Where the published vision tower lies now' },
     llm: { type: 'string', requiresArg: true, describe: 'Where the published language model lies now' },
@@ -17,7 +18,7 @@ export const verify: Command = {
     },
     ...JSON_OPTION,
   },
-  examples: ['tristage verify runs/quickstart/exports/peft', 'tristage verify exports/merged --json'],
+  examples: ['tristage verify runs/quickstart/exports/peft', 'tristage verify weights/eva_vit_g.pth --json'],
   run: async (args) => {
     const { runVerify } = await import('../../lib/run/verify.ts');
     const [vision, llm] = [text(args, 'vision'), text(args, 'llm')];
@@ -27,6 +28,12 @@ export const verify: Command = {
       engine: text(args, 'engine') as 'torch' | 'tensorflow' | undefined,
       logger: stderrLogger(),
     });
+    if (result.kind === 'weights') {
+      const { renderWeights } = await import('../../lib/run/verify-weights.ts');
+      const ok = result.notFinite === 0;
+      printResult({ ok, ...result }, renderWeights(result), flag(args, 'json'));
+      return ok ? 0 : EXIT_STATUS.checkpoint;
+    }
     const { path, format, files, tensors, maxAbsLogitDiff, accepted, strangers } = result;
     const lines = [
       `${path}: ${format}, ${files} files and ${tensors} tensors as the manifest says`,

@@ -59,7 +59,8 @@ export interface VerifyRequest extends Progress {
 }
 
 /**
- * Proves an export again: every file and tensor by hash, and its logits against the trained model's.
+ * Proves an export again: every file and tensor by hash, and its logits against the trained model's. Of a file or folder of weights:
+ * reads every tensor, and says its shape, dtype and hash, and whether its values are finite.
  * @throws TristageError E_VERIFY, E_EXPORT_DAMAGED, E_EXPORT_OUTSIDE, E_EXPORT_PARITY
  */
 export async function verify(request: VerifyRequest): Promise<Verified> {

@@ -1,5 +1,6 @@
 /** Weights in any of the published containers, as one list of names whose tensors are read one at a time. */
 
+import { readdirSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
@@ -31,6 +32,11 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   if (status?.isDirectory() === true) return await openWeights(await mainFile(path));
   if (path.endsWith('.index.json')) return await openSharded(path, openWeights);
   return await OPENERS[await containerOf(path)](path);
+}
+
+/** Whether a folder holds something that {@link openWeights} opens. */
+export function holdsWeights(folder: string): boolean {
+  return readdirSync(folder).some((name) => FOLDER_FILES.some((known) => known === name) || name.endsWith('.gguf'));
 }
 
 /**

@@ -1,7 +1,29 @@
 /** What `tristage verify` says of what it proved. */
 
+import type { TensorFacts } from '../checkpoint/survey.ts';
+
 /** What was proved. */
-export interface Verified {
+export type Verified = VerifiedExport | VerifiedWeights;
+
+/** Weights that were read from the first tensor to the last. */
+export interface VerifiedWeights {
+  kind: 'weights';
+  path: string;
+  /** Who wrote the names; null where no known program did. */
+  layout: string | null;
+  tensors: readonly TensorFacts[];
+  /** Values among the weights that are no tensors. */
+  others: readonly string[];
+  /** Bytes of all tensors as they are read. */
+  bytes: number;
+  /** Tensors with values that are infinite or no number. */
+  notFinite: number;
+  /** Settings of a published language model. */
+  llama?: object | undefined;
+}
+
+/** An export whose proof holds. */
+export interface VerifiedExport {
   kind: 'export';
   path: string;
   format: string;

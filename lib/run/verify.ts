@@ -1,4 +1,4 @@
-/** `tristage verify`: proves again what tristage wrote. */
+/** `tristage verify`: proves again what tristage wrote, and reads published weights from end to end. */
 
 import { existsSync } from 'node:fs';
 import { TristageError } from '../core/errors.ts';
@@ -7,10 +7,11 @@ import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine
 import { isExport } from '../export/manifest.ts';
 import type { OutsidePlaces } from '../export/request.ts';
 import { verifyExport } from '../export/verify.ts';
-import type { Verified } from './verified.ts';
+import type { Verified, VerifiedExport } from './verified.ts';
+import { isWeights, verifyWeights } from './verify-weights.ts';
 
 export interface VerifyRequest {
-  /** Folder of an export. */
+  /** Folder of an export; a file or folder of weights. */
   path: string;
   /** Where published parts lie, where that is not the place that the export names. */
   outside?: OutsidePlaces | undefined;
@@ -26,7 +27,10 @@ interface Kind {
   verify(request: VerifyRequest): Promise<Verified>;
 }
 
-const KINDS: readonly Kind[] = [{ is: isExport, verify: verifyExported }];
+const KINDS: readonly Kind[] = [
+  { is: isExport, verify: verifyExported },
+  { is: isWeights, verify: ({ path }) => verifyWeights(path) },
+];
 
 /**
  * Proves what lies at a path.
@@ -42,13 +46,19 @@ export async function runVerify(request: VerifyRequest): Promise<Verified> {
     code: 'E_VERIFY',
     message: 'there is nothing here that can be proved',
     where: request.path,
-    found: existsSync(request.path) ? 'something else than an export' : 'nothing',
-    expected: 'the folder of an export',
-    fix: 'give the folder that tristage export wrote',
+    found: existsSync(request.path) ? 'neither an export nor weights' : 'nothing',
+    expected: 'the folder of an export, or a file or folder of weights',
+    fix: 'give the folder that tristage export wrote, or weights as safetensors, torch file or GGUF',
   });
 }
 
-async function verifyExported({ path, outside, engine: backend, device, logger }: VerifyRequest): Promise<Verified> {
+async function verifyExported({
+  path,
+  outside,
+  engine: backend,
+  device,
+  logger,
+}: VerifyRequest): Promise<VerifiedExport> {
   const engine = await openEngine({ backend: backend ?? 'auto', device: device ?? 'auto' });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
   const { manifest, parity, strangers } = await verifyExport(path, outside);

@@ -88,6 +88,7 @@ test('a run is exported and the export proved', async () => {
   assert.equal(format, 'merged');
   assert.ok(files.length > 0 && files.every((name) => existsSync(join(out, name))));
   const proof = await verify({ path: out });
+  assert.ok(proof.kind === 'export');
   assert.equal(proof.format, 'merged');
   assert.ok(maxAbsLogitDiff >= 0 && proof.maxAbsLogitDiff <= proof.accepted);
 });
