@@ -21,9 +21,13 @@ export function fillRows(groups: readonly Group[], maxTokens: number): Group[][]
     .sort(([a], [b]) => byPlace(a as Group, b as Group));
 }
 
+/** With more groups best fit alone leaves hardly anything, and the other rule would take its time. */
+const MANY_GROUPS = 256;
+
 function fewestRows(groups: readonly Group[], length: number): OpenRow[] {
   const ordered = longestFirst(groups);
-  const [fitted, filled] = [bestFit(ordered, length), rowByRow(ordered, length)];
+  const fitted = bestFit(ordered, length);
+  const filled = groups.length > MANY_GROUPS ? fitted : rowByRow(ordered, length);
   return filled.length < fitted.length ? filled : fitted;
 }
 
