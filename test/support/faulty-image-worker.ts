@@ -1,5 +1,6 @@
-/** A worker that dies or hangs at images with such names, for tests of what is done about it. */
+/** A worker that dies, hangs or says more than it should at images with such names, for tests of what is done about it. */
 
+import { pbkdf2Sync } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import type { ImageReply, ImageRequest } from '../../lib/data/image-worker.ts';
 import { nameOfImage } from '../../lib/data/sample.ts';
@@ -9,6 +10,13 @@ parentPort?.on('message', ({ id, image }: ImageRequest) => {
   if (name.includes('dies')) process.exit(7);
   if (name.includes('hangs')) for (;;);
   const reply: ImageReply = { id, pixels: Uint8Array.from(Buffer.from(name)) };
+  if (name.includes('chatty')) {
+    parentPort?.postMessage(reply);
+    for (let more = 0; more < 2000; more++) parentPort?.postMessage({ ready: true } satisfies ImageReply);
+    // Native work, which nobody can interrupt: the thread ends late.
+    pbkdf2Sync('', '', 300_000, 64, 'sha512');
+    return;
+  }
   // Never an answer at once, so that several images are with the worker when it ends.
   setTimeout(() => parentPort?.postMessage(reply), name.includes('slow') ? 60 : 2);
 });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { createImageWorkers, type ImageWorkersOptions } from '../../../lib/data/image-workers.ts';
 import type { BadSample } from '../../../lib/data/ledger.ts';
 import { createLoader } from '../../../lib/data/loader.ts';
@@ -73,6 +75,22 @@ test('closing rejects what is under way and what waits', async () => {
   await workers.close();
   for (const result of await settled) assert.equal(result.status, 'rejected');
   await assert.rejects(workers.load(named('late')), { code: 'E_IMAGE_WORKER' });
+});
+
+test('a process whose only work is closing workers lives until they are closed, whatever they still say', async () => {
+  const url = new URL('../../../lib/data/image-workers.ts', import.meta.url).href;
+  // Whether the last words come before or after the closing is chance.
+  const code = `
+    import { createImageWorkers } from '${url}';
+    for (let round = 0; round < 6; round++) {
+      const workers = createImageWorkers({ size: 8, threads: 1, module: new URL('${faulty.href}') });
+      await workers.load({ path: 'chatty' });
+      await workers.close();
+    }
+    console.log('closed');`;
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  assert.equal(stdout, 'closed\n');
 });
 
 test('an image that ends workers gives way to another sample, and stands in the ledger', async () => {
