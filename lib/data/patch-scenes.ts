@@ -95,7 +95,8 @@ export async function openPatchThread(request: PatchOptions & { module: string }
   worker.on('message', (reply: PatchReply) => {
     const asked = waiting.get(reply.id);
     waiting.delete(reply.id);
-    if (waiting.size === 0) worker.unref();
+    // While it ends it keeps the process alive: someone waits for that.
+    if (waiting.size === 0 && ended === undefined) worker.unref();
     if ('failure' in reply) asked?.reject(errorOf(reply.failure));
     else asked?.resolve(reply);
   });
@@ -108,7 +109,10 @@ export async function openPatchThread(request: PatchOptions & { module: string }
       worker.ref();
       worker.postMessage(question);
     });
-  const close = async (): Promise<void> => void (await worker.terminate());
+  const close = async (): Promise<void> => {
+    ended ??= 'it was closed';
+    await worker.terminate();
+  };
   try {
     const opened = (await ask({ id: 0 })) as Extract<PatchReply, { facts: unknown }>;
     return {
