@@ -34,7 +34,7 @@ const WINDOW_BYTES = 16384;
 const MAX_EXTENSION_BYTES = 1 << 20;
 const MAX_NAME = 4096;
 /** What is known of each member is held in memory: more would be an archive made to fill it. */
-const MAX_MEMBERS = 5_000_000;
+const MAX_MEMBERS = 1_000_000;
 /** Zeros after the end mark: writers fill up to a block of some KiB, never this far. */
 const MAX_PADDING = 1 << 26;
 /** One member that is read into memory at once. */
