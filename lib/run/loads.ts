@@ -15,8 +15,9 @@ export function describeLoad({ part, report }: WeightsLoad): string {
   const { path, layout, found, missing, ignored, cast, reshaped } = report;
   // A run's own checkpoint leaves frozen weights of published files out
   const lacks = part === 'checkpoint' ? 'elsewhere' : 'missing, they start anew';
+  const adapters = found.filter((name) => name.includes('.lora_')).length;
   const parts = [
-    `${found.length} found`,
+    `${found.length} found${adapters === 0 ? '' : `, ${adapters} of them adapters`}`,
     `${missing.length} ${missing.length === 0 ? 'missing' : lacks}`,
     `${ignored.length} ignored`,
     ...(cast.length === 0 ? [] : [`cast from ${castText(report)} to ${cast[0]?.to}`]),

@@ -163,6 +163,7 @@ async function openPublished({ config, weights }: AssembleRequest, sources: Sour
     });
     const part = openedWeights(found);
     sources.opened.push(part);
+    checkAdapters(found.report);
     sources.loads.push({ part: key, report: found.report });
     for (const name of part.names) {
       sources.holders.set(name, part);
@@ -170,6 +171,15 @@ async function openPublished({ config, weights }: AssembleRequest, sources: Sour
     }
     for (const file of found.files) sources.files.set(file, key);
   }
+}
+
+const isAdapter = (name: string): boolean => name.includes('.lora_');
+
+/** A file with adapters has all of them: a part would begin at random beside the trained ones, and nobody would see it. */
+function checkAdapters({ path, found, missing }: ImportReport): void {
+  const there = found.filter(isAdapter);
+  const lost = missing.filter(isAdapter);
+  if (there.length > 0 && lost.length > 0) throw missingError(path, lost);
 }
 
 /**
