@@ -16,7 +16,7 @@ import { trainAll } from '../../lib/run/train-all.ts';
 import { makeAll } from '../data/make/all.ts';
 import { testEngine } from '../support/engine.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { tinyStage } from './full-size.ts';
+import { CONFIGS, tinyStage } from './full-size.ts';
 import { keptLines } from './tiny-scenes.ts';
 
 const STEPS = 20;
@@ -99,6 +99,31 @@ describe('the full-size configurations on miniatures', () => {
       [
         3.51, 2.11, 0.35, 8.42, 2.81, 11.23, 5.61, 5.61, 5.61, 2.11, 6.32, 5.26, 5.26, 5.26, 2.11, 2.11, 2.11, 3.16,
         1.68, 2.53, 10.53, 6.32,
+      ],
+    );
+  });
+
+  test('as they ship, with 7 billion weights that are not there, they are dry-run too', async () => {
+    const { logger } = keptLines();
+    const set = [`data.cache=${join(folder, 'index')}`];
+    const shipped = STAGES.map((stage) => join(CONFIGS, `stage${stage}.yaml`));
+    const runs = await dryRunAll({ files: shipped, set, registry, logger });
+    for (const { plan, weights } of runs) {
+      assert.equal(plan.trainable, 56_627_200);
+      assert.deepEqual(
+        weights.map(({ key, there }) => [key, there]),
+        [
+          ['vision', false],
+          ['llm', false],
+        ],
+      );
+    }
+    assert.deepEqual(
+      runs.map(({ plan }) => [plan.steps, plan.samples]),
+      [
+        [400_000, 38_400_000],
+        [50_000, 3_200_000],
+        [35_000, 136_644],
       ],
     );
   });

@@ -7,7 +7,8 @@ import { loadTree } from '../../lib/config/load.ts';
 import { checkTree } from '../../lib/config/resolve.ts';
 import { vocabularyOf } from '../../lib/run/config.ts';
 
-const CONFIGS = resolve(import.meta.dirname, '../../configs/minigptv2');
+/** Their folder. */
+export const CONFIGS = resolve(import.meta.dirname, '../../configs/minigptv2');
 
 export type StageNumber = 1 | 2 | 3;
 
