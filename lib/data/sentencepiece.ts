@@ -4,6 +4,7 @@
  */
 
 import { TristageError } from '../core/errors.ts';
+import { type ProtobufField, protobufFields } from '../formats/protobuf.ts';
 
 /** The kinds of piece, with the numbers of the file format. */
 export const PIECE_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -24,12 +25,6 @@ export interface PieceModel {
   eosId: number;
   /** A space is put before every separately encoded text. */
   dummyPrefix: boolean;
-}
-
-/** One field of a message: its number and its value. */
-interface Field {
-  number: number;
-  value: number | Uint8Array;
 }
 
 const MODEL_BPE = 2;
@@ -130,42 +125,14 @@ function decodeUtf8(bytes: Uint8Array, name: string): string {
   }
 }
 
-function bytesOf(field: Field, name: string): Uint8Array {
+function bytesOf(field: ProtobufField, name: string): Uint8Array {
   if (field.value instanceof Uint8Array) return field.value;
   throw refuse(name, `a number in field ${field.number}`, 'a message');
 }
 
-/**
- * Walks the fields of a message. Fixed-width values come as their bytes, varints as numbers (a negative int32 is written as
- * 64 bits and comes out far above every id, which the id check refuses).
- */
-function* fieldsOf(bytes: Uint8Array, name: string): Generator<Field> {
-  let place = 0;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = bytes[place];
-      if (byte === undefined) throw refuse(name, 'an end inside a number', 'a whole file');
-      place += 1;
-      value += (byte & 127) * 2 ** shift;
-      if (byte < 128) return value;
-    }
-    throw refuse(name, 'a number of more than ten bytes', 'a protocol buffer');
-  };
-  while (place < bytes.length) {
-    const key = varint();
-    const wire = key % 8;
-    const number = Math.floor(key / 8);
-    if (wire === 0) {
-      yield { number, value: varint() };
-      continue;
-    }
-    const length = wire === 2 ? varint() : wire === 5 ? 4 : wire === 1 ? 8 : -1;
-    if (length < 0 || number === 0) throw refuse(name, `wire type ${wire} in field ${number}`, 'a protocol buffer');
-    if (length > bytes.length - place) throw refuse(name, `a field of ${length} bytes past the end`, 'a whole file');
-    yield { number, value: bytes.subarray(place, place + length) };
-    place += length;
-  }
+/** A negative int32 is written as 64 bits and comes out far above every id, which the id check refuses. */
+function fieldsOf(bytes: Uint8Array, name: string): Generator<ProtobufField> {
+  return protobufFields(bytes, (found, expected) => refuse(name, found, expected));
 }
 
 function refuse(name: string, found: string, expected: string, cause?: unknown): TristageError {

@@ -40,6 +40,36 @@ const PRESETS: Readonly<Record<string, ModelConfig>> = {
     },
     lora: { rank: 16, alpha: 16, dropout: 0.05, targets: LORA_TARGETS },
   },
+  /** Two pretrained models that come with Python packages: a ViT-S/14 of the DINOv2 family at 224 px, and SmolLM2-135M-Instruct. */
+  smol: {
+    vision: {
+      imageSize: 224,
+      patch: 14,
+      width: 384,
+      depth: 12,
+      heads: 6,
+      mlpHidden: 1536,
+      eps: 1e-6,
+      lnEps: 1e-6,
+      qkvBias: true,
+      layerScale: true,
+      finalNorm: true,
+      pixels: 'imagenet',
+    },
+    join: 4,
+    llm: {
+      vocabulary: 49152,
+      width: 576,
+      mlpHidden: 1536,
+      layers: 30,
+      heads: 9,
+      kvHeads: 3,
+      rmsEps: 1e-5,
+      ropeBase: 100000,
+      tieEmbeddings: true,
+    },
+    lora: { rank: 16, alpha: 32, dropout: 0.05, targets: LORA_TARGETS },
+  },
   /** Trains from nothing on a laptop: 16 visual tokens of a 112 px image, the real LLaMA vocabulary, tied embeddings. */
   tiny: {
     vision: { imageSize: 112, patch: 14, width: 192, depth: 4, heads: 3, mlpHidden: 768, ...EVA_EPS },
