@@ -45,6 +45,7 @@ export const jsonl = defineRowSource({
   summary: 'Your own data: JSON lines with image, task, turns and boxes.',
   kind: 'task',
   tasks: ['conversation', ...TASKS.filter((task) => task !== 'conversation')],
+  taskOptional: true,
   options,
   indexOptions: ['annotations', 'images', 'invalid', 'task'],
   inputs: (chosen) => filesOf(chosen),

@@ -23,6 +23,7 @@ export const webdataset = defineRowSource({
   summary: 'Your own data in tars: images beside captions, or beside records with turns and boxes.',
   kind: 'task',
   tasks: ['caption', ...TASKS.filter((task) => task !== 'caption')],
+  taskOptional: true,
   options,
   indexOptions: ['task'],
   revision: 2,

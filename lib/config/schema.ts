@@ -17,6 +17,8 @@ export interface SourceDeclaration {
   aliases?: Readonly<Record<string, Readonly<Record<string, Plain>>>>;
   /** Tasks that its samples can have. */
   tasks: readonly string[];
+  /** True where a sample says its own task, so that a line need not name one. */
+  taskOptional?: boolean;
   /** True when it needs no files, so that root may be left out. */
   embedded?: boolean;
   /** True when its rows are indexed, so that an index may be named. */
@@ -90,7 +92,7 @@ function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>):
       ? path('Has no effect: this source makes its samples itself.').default('.')
       : path('Folder of the source’s files.'),
     ...(source.indexed === true ? { index: indexFolder.optional() } : {}),
-    task: source.tasks.length > 1 ? task : task.default(first ?? ''),
+    task: source.tasks.length > 1 && source.taskOptional !== true ? task : task.default(first ?? ''),
     ...keys,
     ...source.options.shape,
   });

@@ -22,6 +22,8 @@ export interface RowSourceDefinition<Options extends z.ZodObject, Row> {
   summary: string;
   kind: SourceKind;
   tasks: readonly Task[];
+  /** As `Source.taskOptional`. */
+  taskOptional?: boolean;
   /** Options beside `root`, `task` and `rate`. A field that is a file or folder carries `.meta({ path: true })`. */
   options: Options;
   /**
@@ -85,7 +87,7 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
   definition: RowSourceDefinition<Options, Row>,
 ): RowSource {
   checkSourceName(definition);
-  const { name, aliases = {}, build, summary, kind, tasks, options } = definition;
+  const { name, aliases = {}, build, summary, kind, tasks, taskOptional = false, options } = definition;
   const plan = (request: SourceRequest): RowPlan => planOf(definition, request);
   return {
     name,
@@ -94,6 +96,7 @@ export function defineRowSource<Options extends z.ZodObject, Row>(
     summary,
     kind,
     tasks,
+    taskOptional,
     options,
     ...(build === undefined ? {} : { build }),
     plan,

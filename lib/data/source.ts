@@ -91,6 +91,8 @@ export interface Source {
   readonly kind: SourceKind;
   /** True for a source that makes its samples itself: it needs no root. */
   readonly embedded?: boolean;
+  /** True where a sample says its own task: that of a line is only the default, and may be left out. */
+  readonly taskOptional?: boolean;
   /** True for a source whose rows can be indexed; see `defineRowSource`. */
   readonly indexed?: boolean;
   readonly tasks: readonly Task[];

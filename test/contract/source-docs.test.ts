@@ -6,10 +6,12 @@ import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { registry } from '../../bin/registry.ts';
 import { jsonl } from '../../datasets/jsonl.ts';
 import { textcaps } from '../../datasets/textcaps.ts';
 import type { RowSource } from '../../lib/data/row-source.ts';
 import { checkSample } from '../../lib/data/sample.ts';
+import { resolveAll } from '../../lib/run/config.ts';
 import { writeContent, writePicture } from '../data/make/pictures.ts';
 import { makeTextcaps } from '../data/make/text-in-images.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -83,6 +85,17 @@ describe('docs/how-to/add-a-source.md', () => {
 });
 
 describe('docs/how-to/own-data.md', () => {
+  test('its line of a run file is enough: records name their own task', async () => {
+    const [line] = blocks('own-data.md', 'yaml') as [string];
+    const file = join(temporaryFolder('tristage-docs-'), 'run.yaml');
+    const base = join(ROOT, 'configs/quickstart/stage2.yaml');
+    await writeContent(file, `version: 1\nextends: ${base}\n${line}`);
+    const [run] = resolveAll([file], { registry });
+    const [first] = run?.config.data.mixture.sources ?? [];
+    assert.equal(first?.source, 'jsonl');
+    assert.equal(first?.task, 'conversation');
+  });
+
   test('its records are valid and become the samples that the page speaks of', async () => {
     const [records] = blocks('own-data.md', 'jsonl') as [string];
     const root = temporaryFolder('tristage-docs-');
