@@ -10,6 +10,7 @@ import { bytesOfImage } from '../../../../lib/data/image-bytes.ts';
 import type { EncodedImage } from '../../../../lib/data/sample.ts';
 import type { OpenSource } from '../../../../lib/data/source.ts';
 import { indexTar } from '../../../../lib/formats/tar.ts';
+import { writeTar } from '../../../../lib/formats/tar-writer.ts';
 import { makeAll } from '../../../data/make/all.ts';
 import { makeCocoInstances } from '../../../data/make/coco-instances.ts';
 import { makeJsonl } from '../../../data/make/jsonl.ts';
@@ -122,6 +123,32 @@ describe('shards', () => {
     for (const { folder } of [bySamples, byBytes, alone]) {
       assert.deepEqual((await samplesOf(await readBack(folder))).map(lasting), (await samplesOf(many)).map(lasting));
     }
+  });
+
+  test('keys are unique in all shards, so that shards of one source can be read together', async () => {
+    const { folder, manifest } = await pack(await photos(3), { limit: { samples: 1 } });
+    const names = await Promise.all(manifest.shards.map(({ name }) => indexTar(join(folder, name))));
+    assert.deepEqual(
+      names.flat().map(({ name }) => name.slice(0, 9)),
+      ['000000000', '000000000', '000000001', '000000001', '000000002', '000000002'],
+    );
+  });
+
+  test('a long list of records is cut, each part with the image; equal images at other places of a tar stay apart', async () => {
+    const dir = temporaryFolder('tristage-shards-');
+    const content = await pictureBytes();
+    const turns = [{ question: 'a?', answer: 'b' }];
+    const list = Array.from({ length: 300 }, () => ({ task: 'vqa', turns }));
+    await writeTar(join(dir, 'own.tar'), [
+      { name: 'a.jpg', content },
+      { name: 'a.json', content: JSON.stringify(list) },
+      { name: 'b.jpg', content },
+      { name: 'b.json', content: JSON.stringify({ task: 'vqa', turns }) },
+    ]);
+    const own = await readBack(dir);
+    const { folder, manifest } = await pack(own);
+    assert.deepEqual([manifest.records, manifest.images, manifest.samples], [301, 3, 3]);
+    assert.deepEqual((await samplesOf(await readBack(folder))).map(lasting), (await samplesOf(own)).map(lasting));
   });
 
   test('an interrupted writing goes on behind the last whole shard and ends in the same bytes', async () => {
