@@ -57,6 +57,22 @@ export async function readImageSize(image: EncodedImage): Promise<{ width: numbe
   }
 }
 
+/**
+ * Components of each pixel as the frame header of a JPEG says it: 1 grey, 3 colour, 4 inks.
+ * @returns undefined where no frame header can be found: not a JPEG, or a damaged one
+ */
+export function jpegComponents(bytes: Uint8Array): number | undefined {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
+  let at = 2;
+  while (bytes[at] === 0xff) {
+    const marker = bytes[at + 1] as number;
+    if (marker === 0xff) at += 1;
+    else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) return bytes[at + 9];
+    else at += 2 + ((bytes[at + 2] as number) << 8) + (bytes[at + 3] as number);
+  }
+  return undefined;
+}
+
 /** The error of an image that cannot be used. */
 export function badImage(name: string, found: string, expected: string, cause?: unknown): TristageError {
   return new TristageError({

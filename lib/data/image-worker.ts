@@ -19,9 +19,10 @@ sharp.concurrency(1);
 
 parentPort?.on('message', async ({ id, image }: ImageRequest) => {
   try {
-    // A copy of its own, because the decoder's memory cannot be handed over.
-    const pixels = Uint8Array.from(await loadImage(image, options));
-    parentPort?.postMessage({ id, pixels } satisfies ImageReply, [pixels.buffer]);
+    const loaded = await loadImage(image, options);
+    // The decoder's memory, which comes as a Buffer, cannot be handed over.
+    const pixels = Buffer.isBuffer(loaded) ? new Uint8Array(loaded) : loaded;
+    parentPort?.postMessage({ id, pixels } satisfies ImageReply, [pixels.buffer as ArrayBuffer]);
   } catch (error) {
     parentPort?.postMessage({ id, failure: describeError(error) } satisfies ImageReply);
   }

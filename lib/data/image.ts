@@ -3,8 +3,8 @@
  * colour profiles and EXIF rotation are ignored, transparency is dropped, grey and palette become RGB, 16 bits keep the upper 8.
  */
 
-import sharp from 'sharp';
-import { badImage, bytesOfImage } from './image-bytes.ts';
+import sharp, { type Sharp } from 'sharp';
+import { badImage, bytesOfImage, jpegComponents } from './image-bytes.ts';
 import type { RgbImage } from './resize-pillow.ts';
 import { resizePillowVector } from './resize-vector.ts';
 import { type ImageRef, nameOfImage } from './sample.ts';
@@ -63,14 +63,20 @@ export async function decodeImage(image: ImageRef, options: DecodeImageOptions =
       ignoreIcc: true,
       autoOrient: false,
     });
-    const { space } = await source.metadata();
-    if (space === 'cmyk') return await decodeCmyk(bytes, maxPixels);
+    if (await hasInks(source, bytes)) return await decodeCmyk(bytes, maxPixels);
     const raw = source.toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' });
     const { data, info } = await raw.toBuffer({ resolveWithObject: true });
     return { data: threeChannels(data, info.channels), width: info.width, height: info.height };
   } catch (cause) {
     throw badImage(name, reasonOf(cause), 'a whole image of a known kind', cause);
   }
+}
+
+/** Whether it is CMYK. The frame of a JPEG tells without its being opened twice; other kinds are asked. */
+async function hasInks(source: Sharp, bytes: Uint8Array): Promise<boolean> {
+  const components = jpegComponents(bytes);
+  if (components !== undefined && components < 4) return false;
+  return (await source.metadata()).space === 'cmyk';
 }
 
 /** CMYK without its profile, as Pillow converts it: each colour is what ink and black leave over. */

@@ -84,11 +84,14 @@ export function resizePillowVector(image: RgbImage, size: { width: number; heigh
       kernel.rows(strip, middle + y * middleLine, count, line, middleLine, size.width, rowTable, rows.pairs);
     }
   }
-  if (columns === undefined)
-    return { data: withoutPadding(memory, { start: middle, line: middleLine, size }), ...size };
-  putTable(memory, columns, columnTable);
-  kernel.columns(middle, output, size.height, middleLine, size.width * 3, columnTable, columns.pairs);
-  return { data: memory.slice(output, output + size.width * size.height * 3), ...size };
+  const data = new Uint8Array(size.width * size.height * 3);
+  if (columns === undefined) copyLines(memory, { start: middle, line: middleLine, data, bytes: size.width * 3 });
+  else {
+    putTable(memory, columns, columnTable);
+    kernel.columns(middle, output, size.height, middleLine, size.width * 3, columnTable, columns.pairs);
+    data.set(memory.subarray(output, output + data.length));
+  }
+  return { data, ...size };
 }
 
 let instance: Kernel | undefined;
@@ -151,17 +154,12 @@ function putTable(memory: Uint8Array, { words }: Table, start: number): void {
   memory.set(new Uint8Array(words.buffer), start);
 }
 
-function withoutPadding(
-  memory: Uint8Array,
-  { start, line, size }: { start: number; line: number; size: { width: number; height: number } },
-): Uint8Array {
-  const bytes = size.width * 3;
-  const output = new Uint8Array(bytes * size.height);
-  for (let y = 0; y < size.height; y++) {
-    const from = start + y * line;
-    output.set(memory.subarray(from, from + bytes), y * bytes);
+/** Rows without the padding behind each. */
+function copyLines(memory: Uint8Array, rows: { start: number; line: number; data: Uint8Array; bytes: number }): void {
+  const { start, line, data, bytes } = rows;
+  for (let from = start, to = 0; to < data.length; from += line, to += bytes) {
+    data.set(memory.subarray(from, from + bytes), to);
   }
-  return output;
 }
 
 function roundUp(value: number, step: number): number {

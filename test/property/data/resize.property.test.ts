@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { glob } from 'tinyglobby';
+import { decodeImage } from '../../../lib/data/image.ts';
 import { type RgbImage, resizePillowBicubic } from '../../../lib/data/resize-pillow.ts';
 import { resizePillowVector } from '../../../lib/data/resize-vector.ts';
 
@@ -59,4 +61,12 @@ test("what was resized before does not show: the module's memory is used again",
   const alone = resizePillowVector(first, size).data;
   resizePillowVector(noise(640, 480, 2), { width: 448, height: 448 });
   assert.deepEqual(resizePillowVector(first, size).data, alone);
+});
+
+const samples = process.env['TRISTAGE_SAMPLE_DIR'];
+
+test('real photos are resized to the same bytes both ways', { skip: samples === undefined }, async () => {
+  const paths = await glob('**/*.jpg', { cwd: samples as string, absolute: true });
+  assert.ok(paths.length > 0);
+  for (const path of paths) same(await decodeImage({ path }), { width: 448, height: 448 });
 });
