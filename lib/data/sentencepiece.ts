@@ -28,7 +28,8 @@ export interface PieceModel {
 }
 
 const MODEL_BPE = 2;
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
+// A mark at the beginning is a text like any other: LLaMA has a piece that is nothing else.
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Parses a `tokenizer.model`.
