@@ -1,6 +1,7 @@
 /**
  * Pillow's bicubic resize, equal to the byte: separable, a = -0.5, the filter widened when an axis shrinks, the horizontal pass
  * first, rounded to 8 bits between the passes, coefficients in fixed point with 22 fraction bits. (Pillow: Resample.c)
+ * Pillow 13 takes some shapes in the other order; the published vision towers were trained before it.
  * Written to be read; resize-vector.ts gives the same bytes sooner.
  */
 
