@@ -39,7 +39,8 @@ export async function openSharded(path: string, openOne: (path: string) => Promi
 async function readIndex(path: string): Promise<ReadonlyMap<string, string>> {
   let index: StrictJson;
   try {
-    index = parseStrictJson(await readFile(path, 'utf8'));
+    // Some programs write the total size with a decimal point; nothing here reads it
+    index = parseStrictJson(await readFile(path, 'utf8'), { fractions: true });
   } catch (error) {
     throw indexError(path, 'the index cannot be read', (error as Error).message, 'JSON without duplicate keys');
   }

@@ -20,10 +20,11 @@ export class StrictJsonError extends Error {}
 
 /**
  * Parses a text that holds one JSON value and, around it, only white space.
+ * @param options `fractions`: numbers need not be whole, for files whose numbers decide nothing
  * @throws StrictJsonError naming the character offset and what was expected there
  */
-export function parseStrictJson(text: string): StrictJson {
-  const cursor: Cursor = { text, at: 0, values: 0 };
+export function parseStrictJson(text: string, { fractions = false } = {}): StrictJson {
+  const cursor: Cursor = { text, at: 0, values: 0, fractions };
   const value = parseValue(cursor, 0);
   skipSpace(cursor);
   if (cursor.at < text.length) throw fault(cursor, 'nothing after the value');
@@ -35,6 +36,7 @@ interface Cursor {
   at: number;
   /** Values begun so far. */
   values: number;
+  readonly fractions: boolean;
 }
 
 function fault(cursor: Cursor, expected: string): StrictJsonError {
@@ -75,7 +77,8 @@ function parseInteger(cursor: Cursor): number {
   const literal = NUMBER.exec(cursor.text)?.[0];
   if (literal === undefined) throw fault(cursor, 'a JSON value');
   const value = Number(literal);
-  if (!/^-?\d+$/.test(literal) || !Number.isSafeInteger(value)) throw fault(cursor, 'a whole number below 2^53');
+  const isWhole = /^-?\d+$/.test(literal) && Number.isSafeInteger(value);
+  if (!isWhole && !cursor.fractions) throw fault(cursor, 'a whole number below 2^53');
   cursor.at += literal.length;
   return value;
 }

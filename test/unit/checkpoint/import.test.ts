@@ -228,7 +228,7 @@ describe('a folder of shards', () => {
     const path = join(folder, name);
     await writeFile(
       join(path, 'model.safetensors.index.json'),
-      JSON.stringify({ metadata: { total_size: 12 }, weight_map: map }),
+      JSON.stringify({ metadata: { total_size: 12.5 }, weight_map: map }),
     );
     return path;
   }

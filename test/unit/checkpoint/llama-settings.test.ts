@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checkLlamaSettings, parseLlamaSettings, publishedLlama } from '../../../lib/checkpoint/llama-settings.ts';
 import { openWeights } from '../../../lib/checkpoint/weights-file.ts';
+import { llama2Tokenizer } from '../../../lib/data/tokenizer.ts';
+import { writeLlamaFolder } from '../../../lib/export/llama-folder.ts';
 import { writeSafetensors } from '../../../lib/formats/safetensors.ts';
 import { preset } from '../../../lib/model/presets.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -88,6 +90,24 @@ describe('settings of published language models', () => {
     await writeFile(join(path, 'config.json'), '{');
     await assert.rejects(publishedLlama(path), { code: 'E_LLAMA_CONFIG' });
   });
+});
+
+describe('a folder that is written here', () => {
+  for (const ropeScaling of [
+    { type: 'linear', factor: 4 },
+    { type: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalPositions: 8192 },
+  ] as const) {
+    it(`says of itself what it is, ${ropeScaling.type} scaling included`, async () => {
+      const path = join(folder, `written-${ropeScaling.type}`);
+      await mkdir(path);
+      const config = { ...preset('minigptv2-7b').llm, rmsEps: 1e-6, kvHeads: 8, ropeBase: 500000, ropeScaling };
+      const tokenizer = await llama2Tokenizer();
+      const vocabulary = { whole: tokenizer, tokenizer };
+      await writeLlamaFolder(path, { config, vocabulary, weights: new Map() });
+      await writeSafetensors(join(path, 'model.safetensors'), new Map());
+      assert.deepEqual((await publishedLlama(path))?.settings, config);
+    });
+  }
 });
 
 describe('GGUF files as weights', () => {
