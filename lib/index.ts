@@ -29,6 +29,7 @@ export {
   predictAll,
 } from './api/predict.ts';
 export { type TrainAllRequest, type TrainRequest, type TrainSettings, train, trainAll } from './api/train.ts';
+export type { TensorFacts } from './checkpoint/survey.ts';
 export { faultsOf } from './config/errors.ts';
 export { printConfig } from './config/print.ts';
 export type { ResolvedConfig } from './config/resolve.ts';
