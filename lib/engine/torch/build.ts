@@ -20,7 +20,7 @@ export interface BuiltAddon {
 }
 
 /** Folder of the C++ sources; the package ships them. */
-function nativeDir(): string {
+export function nativeDir(): string {
   return join(packageRoot(), 'lib', 'engine', 'native');
 }
 
@@ -56,7 +56,8 @@ function openmpLibrary(libDir: string): string {
   return own !== undefined && libDir.includes('torch') ? join(libDir, own) : '-lgomp';
 }
 
-function compileArguments(install: TorchInstall): string[] {
+/** What every source is compiled with. */
+export function compileArguments(install: Pick<TorchInstall, 'version' | 'cxx11Abi' | 'includeDirs'>): string[] {
   const nodeHeaders = join(dirname(createRequire(import.meta.url).resolve('node-api-headers')), 'include');
   return [
     languageStandard(install.version),

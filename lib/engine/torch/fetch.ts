@@ -28,14 +28,25 @@ if os.path.exists(library):
             print(need[0].decode(), need[1].decode())
 `;
 
-interface Pip {
+/** A Python with pip, and where progress goes. */
+export interface Pip {
   python: string;
   log: (line: string) => void;
 }
 
-async function download({ python, log }: Pip, requirement: string, folder: string): Promise<string> {
+/**
+ * Downloads one wheel into an empty folder.
+ * @param options.more further arguments of pip
+ * @returns its path
+ * @throws TristageError E_PIP_DOWNLOAD
+ */
+export async function downloadWheel(
+  { python, log }: Pip,
+  options: { requirement: string; folder: string; more?: readonly string[] },
+): Promise<string> {
+  const { requirement, folder, more = [] } = options;
   log(`downloading ${requirement} with pip`);
-  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--dest', folder, requirement];
+  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--dest', folder, ...more, requirement];
   const result = await runCommand(python, args);
   const wheels = (await readdir(folder)).filter((name) => name.endsWith('.whl'));
   if (result.status === 0 && wheels.length === 1) return join(folder, wheels[0]!);
@@ -56,7 +67,15 @@ interface Unpacking {
   drop: string;
 }
 
-async function unpack({ python }: Pip, { wheel, target, keep, drop }: Unpacking): Promise<string> {
+/**
+ * Unpacks the members of a wheel that are asked for.
+ * @returns the CUDA libraries that libtorch_cpu.so asks for, one a line, where it is among them
+ * @throws TristageError E_PIP_DOWNLOAD
+ */
+export async function unpackWheel(
+  { python }: Pick<Pip, 'python'>,
+  { wheel, target, keep, drop }: Unpacking,
+): Promise<string> {
   const result = await runCommand(python, ['-c', UNPACK, wheel, target, keep, drop]);
   if (result.status === 0) return result.stdout;
   throw new TristageError({
@@ -79,8 +98,8 @@ function nvidiaRequirement(library: string, major: number): string {
 async function fetchForCpu(pip: Pip, target: string): Promise<void> {
   const wheels = join(target, 'wheels');
   await mkdir(wheels);
-  const torch = await download(pip, TORCH_REQUIREMENT, wheels);
-  const needs = await unpack(pip, {
+  const torch = await downloadWheel(pip, { requirement: TORCH_REQUIREMENT, folder: wheels });
+  const needs = await unpackWheel(pip, {
     wheel: torch,
     target,
     keep: '^torch/(lib/|include/|version\\.py$)',
@@ -89,8 +108,8 @@ async function fetchForCpu(pip: Pip, target: string): Promise<void> {
   await rm(torch);
   for (const line of needs.split('\n').filter((text) => text !== '')) {
     const [library, major] = line.split(' ') as [string, string];
-    const wheel = await download(pip, nvidiaRequirement(library, Number(major)), wheels);
-    await unpack(pip, { wheel, target, keep: `lib/lib${library}\\.so`, drop: '^$' });
+    const wheel = await downloadWheel(pip, { requirement: nvidiaRequirement(library, Number(major)), folder: wheels });
+    await unpackWheel(pip, { wheel, target, keep: `lib/lib${library}\\.so`, drop: '^$' });
     await rm(wheel);
   }
   await rm(wheels, { recursive: true });

@@ -1,0 +1,31 @@
+/** The torch engine as the archive holds it: a compiled addon, and the libtorch that the host's Python has. */
+import { dirname } from 'node:path';
+import type { TorchInstall } from '../../lib/engine/torch/find.ts';
+import { openTorch } from '../../lib/engine/torch/index.ts';
+
+export type Device = 'cpu' | 'cuda';
+
+export interface PackedEngine {
+  device: Device;
+  /** Folder of libtorch_cpu.so. */
+  libDir: string;
+  addonPath: string;
+}
+
+/**
+ * Opens the engine without looking for a libtorch or a compiler.
+ * @throws TristageError E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
+ */
+export async function openPacked(request: PackedEngine): Promise<{ device: Device; version: string; threads: number }> {
+  const { device, libDir, addonPath } = request;
+  // The addon's own record says what it fits; it is held against the library when it is loaded.
+  const install: TorchInstall = {
+    source: 'dir',
+    dir: dirname(libDir),
+    libDir,
+    includeDirs: [],
+    version: '',
+    cxx11Abi: true,
+  };
+  return openTorch({ device, ready: { install, addonPath } });
+}
