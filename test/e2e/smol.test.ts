@@ -1,11 +1,12 @@
 /**
  * The two pretrained models of the preset `smol`, where `tristage setup --weights smol` has put them into the cache: what they compute
- * equals what onnxruntime and transformers computed (test/parity/make/smol_outputs.py), and a stage trains on them.
+ * equals what onnxruntime and transformers computed (test/parity/make/smol_outputs.py).
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
+import { registry } from '../../bin/registry.ts';
 import { readWeights } from '../../lib/checkpoint/import.ts';
 import { openTokenizerFile } from '../../lib/data/tokenizer-file.ts';
 import { tf } from '../../lib/engine/tf.ts';
@@ -18,11 +19,13 @@ import { preset } from '../../lib/model/presets.ts';
 import { llamaShapes, POS_EMBED, visionShapes } from '../../lib/model/shapes.ts';
 import { createParams, disposeParams } from '../../lib/model/store.ts';
 import { evaVit, visualTokens } from '../../lib/model/vision/eva-vit.ts';
+import { dryRunAll } from '../../lib/run/dry-run.ts';
 import { weightsFolder } from '../../lib/run/setup-weights.ts';
 import { compare, readCases } from '../parity/adapters/fast-tokenizers.ts';
 import { readTensors } from '../parity/fixture.ts';
 import { openTestEngine } from '../support/engine.ts';
 import { relativeError } from '../support/tensors.ts';
+import { keptLines } from './tiny-scenes.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = weightsFolder('smol');
@@ -39,6 +42,19 @@ function waves(): Float32Array {
   }
   return values;
 }
+
+test('the stages of configs/smol are planned: projector and adapters train, and 64 tokens stand for an image', async () => {
+  const files = [1, 2, 3].map((stage) => join(ROOT, `configs/smol/stage${stage}.yaml`));
+  // Weights may be missing from a plan; a tokenizer may not.
+  const tokenizer = join(ROOT, 'test/parity/fixtures/fast-tokenizers/byte-level');
+  const set = [`model.tokenizer=${tokenizer}`, 'data.maxTokens=600', 'data.packing.maxTokens=1200'];
+  const runs = await dryRunAll({ files, set, registry, logger: keptLines().logger });
+  assert.equal(runs.length, 3);
+  for (const { plan } of runs) {
+    assert.equal(plan.tokensPerImage, 64);
+    assert.equal(plan.trainable, plan.parameters.projector + plan.parameters.lora);
+  }
+});
 
 describe('the pretrained models of the preset smol', { skip }, () => {
   test('the tower sees what onnxruntime sees', async () => {
