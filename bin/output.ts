@@ -52,6 +52,13 @@ export function stderrLogger(sink?: (line: string) => void): Logger {
 
 const PAINTS = { good: 'green', bad: 'red', note: 'yellow' } as const;
 
+/** A reader that has seen enough, such as `head`, closes the pipe: what is left is not printed, and that is no fault. */
+export function allowClosedPipe(stream: NodeJS.WritableStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 /** Colours of the doctor's report on stdout. */
 export function doctorPaint(): (meaning: 'good' | 'bad' | 'note', text: string) => string {
   const chalk = paintFor(process.stdout);

@@ -207,3 +207,11 @@ test('commands that need no engine load none', () => {
   const { status, stderr } = spawnSync(process.execPath, argv, { cwd: ROOT, encoding: 'utf8' });
   assert.equal(status, 0, stderr);
 });
+
+test('a reader that closes the pipe early is no fault', () => {
+  const line = `set -o pipefail; ${process.execPath} --import tsx bin/tristage.ts schema | head -c 10`;
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: ROOT, encoding: 'utf8' });
+  assert.equal(stdout.length, 10);
+  assert.equal(stderr, '');
+  assert.equal(status, 0);
+});
