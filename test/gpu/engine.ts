@@ -10,6 +10,8 @@ export interface PackedEngine {
   /** Folder of libtorch_cpu.so. */
   libDir: string;
   addonPath: string;
+  /** Default: the processors this process may use. */
+  threads?: number | undefined;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface PackedEngine {
  * @throws TristageError E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
  */
 export async function openPacked(request: PackedEngine): Promise<{ device: Device; version: string; threads: number }> {
-  const { device, libDir, addonPath } = request;
+  const { device, libDir, addonPath, threads } = request;
   // The addon's own record says what it fits; it is held against the library when it is loaded.
   const install: TorchInstall = {
     source: 'dir',
@@ -27,5 +29,5 @@ export async function openPacked(request: PackedEngine): Promise<{ device: Devic
     version: '',
     cxx11Abi: true,
   };
-  return openTorch({ device, ready: { install, addonPath } });
+  return openTorch({ device, threads, ready: { install, addonPath } });
 }

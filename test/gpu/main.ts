@@ -37,7 +37,12 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 if (positionals[0] === 'part') {
-  const engine = await openPacked({ device, libDir: values.lib, addonPath: values.addon });
+  const engine = await openPacked({
+    device,
+    libDir: values.lib,
+    addonPath: values.addon,
+    threads: values.tiny ? 1 : undefined,
+  });
   emit({ name: 'engine', ok: true, ...engine });
   await PARTS[positionals[1] ?? '']!();
 } else {

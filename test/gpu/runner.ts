@@ -49,7 +49,9 @@ const QUOTED = 600;
 function partsOf(request: RunRequest, files: { ops: string; steps: { name: string; path: string }[] }): Part[] {
   const { device, lib, addon, fixtures, python, script } = request;
   const own = (part: string, ...more: string[]) =>
-    [process.execPath, script, 'part', part, '--device', device, '--lib', lib, '--addon', addon].concat(more);
+    [process.execPath, script, 'part', part, '--device', device, '--lib', lib, '--addon', addon]
+      .concat(request.tiny ? ['--tiny'] : [])
+      .concat(more);
   const reference = join(dirname(script), 'python', 'reference.py');
   const torch = (...more: string[]) => [python, reference, '--device', device].concat(more);
   const parts: Part[] = [

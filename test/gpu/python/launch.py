@@ -49,7 +49,7 @@ def main():
         env = {**os.environ, "LD_LIBRARY_PATH": search_path(lib)}
         if given.tiny:
             # Such a run measures nothing, and threads that wait for each other take minutes on a busy machine.
-            env.setdefault("OMP_THREAD_LIMIT", "1")
+            env.setdefault("OMP_NUM_THREADS", "1")
         return subprocess.run(argv, env=env).returncode
 
 
