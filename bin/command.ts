@@ -2,6 +2,18 @@
 
 import type { Options } from 'yargs';
 
+/** Options of the source that a command works on. */
+export const SOURCE_SET_OPTION = {
+  set: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    default: [],
+    requiresArg: true,
+    describe: 'An option of the source: --set split=val (repeatable)',
+  },
+} as const;
+
 /** Values of a parsed command line by option name. */
 export type Arguments = Readonly<Record<string, unknown>>;
 

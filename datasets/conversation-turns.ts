@@ -1,14 +1,13 @@
 /** Conversations as LLaVA writes them, `[{from, value}, ...]`, turned into questions with their answers. */
 
 import type { Turn } from '../lib/data/sample.ts';
+import { IMAGE_PLACEHOLDER } from '../lib/data/template.ts';
 import { stripText } from '../lib/data/text-clean.ts';
 
 /** What stands in a text where the image belongs. */
 const IMAGE_TOKEN = '<image>';
 /** With the line that it may stand on alone. */
 const IMAGE_TOKENS = /\s*<image>\s*/g;
-/** Reserved for the place of the features in a prompt. */
-const PLACEHOLDER = '<ImageHere>';
 
 /** Turns, or in few words why there are none. */
 export type TurnsResult = { turns: Turn[] } | { fault: string };
@@ -26,7 +25,7 @@ export function turnsOf(value: unknown): TurnsResult {
     const speaker = place % 2 === 0 ? 'human' : 'gpt';
     const text = textOf(message, speaker);
     if (text === undefined) return { fault: 'speakers do not alternate' };
-    if (text.includes(PLACEHOLDER)) return { fault: 'image placeholder in a text' };
+    if (text.includes(IMAGE_PLACEHOLDER)) return { fault: 'image placeholder in a text' };
     if (place > 0 && text.includes(IMAGE_TOKEN)) return { fault: 'image in a later turn' };
     const clean = stripText(text.replace(IMAGE_TOKENS, ' '));
     if (clean === '') return { fault: speaker === 'human' ? 'empty question' : 'empty answer' };

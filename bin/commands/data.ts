@@ -1,7 +1,7 @@
 import type { Packed } from '../../lib/run/pack-shards.ts';
-import { type Command, flag, JSON_OPTION, PLUGIN_OPTION, text, texts } from '../command.ts';
+import { type Command, flag, JSON_OPTION, PLUGIN_OPTION, SOURCE_SET_OPTION, text, texts } from '../command.ts';
 import { printResult, trainingOutput } from '../output.ts';
-import { INTERRUPTED } from './train.ts';
+import { resumable } from '../resumable.ts';
 
 /** Size of a shard where none is asked for: as many data sets have them, small enough to be copied one by one. */
 const SHARD_MIB = 256;
@@ -16,14 +16,7 @@ export const data: Command = {
     root: { type: 'string', requiresArg: true, describe: 'Folder of the source’s files' },
     index: { type: 'string', requiresArg: true, describe: 'Its index, where one was prepared' },
     out: { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the shards' },
-    set: {
-      type: 'string',
-      array: true,
-      nargs: 1,
-      default: [],
-      requiresArg: true,
-      describe: 'An option of the source: --set split=val (repeatable)',
-    },
+    ...SOURCE_SET_OPTION,
     'shard-mb': {
       type: 'number',
       requiresArg: true,
@@ -47,9 +40,7 @@ export const data: Command = {
       typeof value === 'number' ? value : undefined,
     );
     const { logger, display } = trainingOutput();
-    const controller = new AbortController();
-    process.once('SIGINT', () => controller.abort());
-    try {
+    return resumable(logger, async (signal) => {
       const packed = await runPack({
         source: text(args, 'source') ?? '',
         root: text(args, 'root'),
@@ -60,15 +51,10 @@ export const data: Command = {
         registry: await withPluginFiles(registry, texts(args, 'plugin')),
         logger,
         display,
-        signal: controller.signal,
+        signal,
       });
       printResult({ ok: true, ...packed }, describe(packed), flag(args, 'json'));
-      return 0;
-    } catch (error) {
-      if (!controller.signal.aborted) throw error;
-      logger.warn('interrupted; the same command goes on where this one stopped');
-      return INTERRUPTED;
-    }
+    });
   },
 };
 

@@ -1,7 +1,7 @@
 import type { Prepared, Verify } from '../../lib/run/prepare.ts';
-import { type Command, flag, JSON_OPTION, PLUGIN_OPTION, text, texts } from '../command.ts';
+import { type Command, flag, JSON_OPTION, PLUGIN_OPTION, SOURCE_SET_OPTION, text, texts } from '../command.ts';
 import { printResult, trainingOutput } from '../output.ts';
-import { INTERRUPTED } from './train.ts';
+import { resumable } from '../resumable.ts';
 
 export const prepare: Command = {
   name: 'prepare',
@@ -11,14 +11,7 @@ export const prepare: Command = {
   options: {
     root: { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the source’s files' },
     out: { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the index' },
-    set: {
-      type: 'string',
-      array: true,
-      nargs: 1,
-      default: [],
-      requiresArg: true,
-      describe: 'An option of the source: --set split=val (repeatable)',
-    },
+    ...SOURCE_SET_OPTION,
     build: {
       type: 'string',
       requiresArg: true,
@@ -46,9 +39,7 @@ export const prepare: Command = {
       import('../../lib/run/plugins.ts'),
     ]);
     const { logger, display } = trainingOutput();
-    const controller = new AbortController();
-    process.once('SIGINT', () => controller.abort());
-    try {
+    return resumable(logger, async (signal) => {
       const prepared = await runPrepare({
         source: text(args, 'source') ?? '',
         root: text(args, 'root') ?? '',
@@ -59,15 +50,10 @@ export const prepare: Command = {
         registry: await withPluginFiles(registry, texts(args, 'plugin')),
         logger,
         display,
-        signal: controller.signal,
+        signal,
       });
       printResult({ ok: true, ...prepared }, describe(prepared), flag(args, 'json'));
-      return 0;
-    } catch (error) {
-      if (!controller.signal.aborted) throw error;
-      logger.warn('interrupted; the same command goes on where this one stopped');
-      return INTERRUPTED;
-    }
+    });
   },
 };
 
