@@ -2,8 +2,21 @@
 
 import { open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { TristageError } from '../lib/core/errors.ts';
 import { emptySource } from '../lib/data/source.ts';
+
+/** The option that names the annotation file of a source with one. */
+export function annotationsOption(usual: string) {
+  return {
+    annotations: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(`The file, relative to root or to the current directory. Default: ${usual}.`)
+      .meta({ path: true }),
+  };
+}
 
 export interface FileRequest {
   /** Name of the source, for errors. */

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { defineRowSource, type RowScan, type SourceRow } from '../lib/data/row-source.ts';
 import type { SourceRoot } from '../lib/data/source.ts';
 import { jsonArrayItems } from '../lib/formats/json-stream.ts';
-import { annotationFile, malformedRow, recordOf } from './annotation-files.ts';
+import { annotationFile, annotationsOption, malformedRow, recordOf } from './annotation-files.ts';
 import { cocoIdOf, cocoNames, openCocoFolders, USUAL_COCO_FOLDERS } from './coco-images.ts';
 import { excludeFiles, excludeOption, readExcluded } from './excluded-images.ts';
 import { imageOptions, photosOf } from './image-folders.ts';
@@ -18,12 +18,7 @@ const NAME = 'aokvqa';
 
 const options = z.object({
   split: z.enum(['train', 'val']).default('train').describe('Which part; the answers of test are not published.'),
-  annotations: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The file, relative to root or to the current directory. Default: aokvqa_v1p0_SPLIT.json.')
-    .meta({ path: true }),
+  ...annotationsOption('aokvqa_v1p0_SPLIT.json'),
   from: z
     .enum(['direct', 'choice'])
     .default('direct')

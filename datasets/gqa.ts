@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { defineRowSource, type RowScan, type SourceRow } from '../lib/data/row-source.ts';
 import type { SourceRoot } from '../lib/data/source.ts';
 import { jsonArrayItems, jsonObjectEntries } from '../lib/formats/json-stream.ts';
-import { annotationFile, firstByte, malformedRow, recordOf } from './annotation-files.ts';
+import { annotationFile, annotationsOption, firstByte, malformedRow, recordOf } from './annotation-files.ts';
 import { imageOptions, openImageFolders, photosOf } from './image-folders.ts';
 import { answerSample, answerWording, countAnswers, type ShortAnswered } from './short-answers.ts';
 import { VISUAL_GENOME_FOLDERS } from './visual-genome-images.ts';
@@ -23,14 +23,9 @@ const options = z.object({
     .boolean()
     .default(true)
     .describe('Whether to read the balanced questions, as the original does, or all of them.'),
-  annotations: z
-    .string()
-    .min(1)
-    .optional()
-    .describe(
-      'The file, relative to root or to the current directory. Default: SPLIT_balanced_questions.json or SPLIT_all_questions.json, or the ten files of the folder train_all_questions.',
-    )
-    .meta({ path: true }),
+  ...annotationsOption(
+    'SPLIT_balanced_questions.json or SPLIT_all_questions.json, or the ten files of the folder train_all_questions',
+  ),
   ...imageOptions('images, VG_100K and VG_100K_2 below root or ../visual-genome, root itself'),
   ...answerWording,
 });

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { defineRowSource, type RowScan, type SourceRow } from '../lib/data/row-source.ts';
 import type { SourceRoot } from '../lib/data/source.ts';
 import { jsonObjectEntries } from '../lib/formats/json-stream.ts';
-import { annotationFile, malformedRow, recordOf } from './annotation-files.ts';
+import { annotationFile, annotationsOption, malformedRow, recordOf } from './annotation-files.ts';
 import { imageOptions, openImageFolders, photosOf } from './image-folders.ts';
 import { answerSample, answerWording, countAnswers, type ShortAnswered } from './short-answers.ts';
 
@@ -19,12 +19,7 @@ const SPLITS = { train: 1, val: 2, test: 3 } as const;
 
 const options = z.object({
   split: z.enum(['train', 'val', 'test']).default('train').describe('Which part.'),
-  annotations: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The file, relative to root or to the current directory. Default: dataset.json.')
-    .meta({ path: true }),
+  ...annotationsOption('dataset.json'),
   ...imageOptions('images below root, root itself'),
   ...answerWording,
 });

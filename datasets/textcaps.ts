@@ -9,7 +9,7 @@ import type { SourceRoot } from '../lib/data/source.ts';
 import { drawInstruction } from '../lib/data/task.ts';
 import { ruledText, textRuleOption } from '../lib/data/text-rule.ts';
 import { jsonArrayItems } from '../lib/formats/json-stream.ts';
-import { annotationFile, malformedRow, recordOf } from './annotation-files.ts';
+import { annotationFile, annotationsOption, malformedRow, recordOf } from './annotation-files.ts';
 import { imageOptions, openImageFolders, photosOf } from './image-folders.ts';
 
 const NAME = 'textcaps';
@@ -17,12 +17,7 @@ const FOLDERS = ['train_images', 'train_val_images/train_images', 'images', '.']
 
 const options = z.object({
   split: z.enum(['train', 'val']).default('train').describe('Which part.'),
-  annotations: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The file, relative to root or to the current directory. Default: TextCaps_0.1_SPLIT.json.')
-    .meta({ path: true }),
+  ...annotationsOption('TextCaps_0.1_SPLIT.json'),
   ...imageOptions('train_images, train_val_images/train_images, images below root, root itself'),
   // The captions quote what stands in the photo; without their marks, prices, times and addresses would be misread.
   text: textRuleOption('captions', 'keep-numbers'),
