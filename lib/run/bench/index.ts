@@ -81,7 +81,7 @@ export async function benchOps({
   ...options
 }: BenchOptions): Promise<BenchReport> {
   const threads = options.threads ?? availableParallelism();
-  const ours = startWorker('ops', engine, [String(threads)]);
+  const ours = startWorker({ name: 'ops', engine, args: [String(threads)] });
   const { python, version } = await partnerOf(engine, ours);
   const theirs = startPython(python, 'ops.py', [String(threads)]);
   return withSides(ours, theirs, async () => {
@@ -120,7 +120,7 @@ async function benchStepCase(stepCase: StepCase, options: BenchOptions, threads:
     const { weights } = await writeStepCase(stepCase, folder);
     const description = join(folder, 'case.json');
     await writeFile(description, JSON.stringify({ ...stepCase, threads }));
-    const ours = startWorker('step', engine, [String(threads), description, weights]);
+    const ours = startWorker({ name: 'step', engine, args: [String(threads), description, weights] });
     const { python, version } = await partnerOf(engine, ours);
     const theirs = startPython(python, 'step.py', [description, weights]);
     return await withSides(ours, theirs, async () => {

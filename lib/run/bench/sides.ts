@@ -9,11 +9,25 @@ import { loaderOptions } from '../../engine/probe-run.ts';
 import { everyPython, runCommand } from '../../engine/toolchain.ts';
 import { type Peer, startPeer } from './peer.ts';
 
-/** Starts one of our workers, `<name>-worker`, on an engine. */
-export function startWorker(name: 'ops' | 'step', engine: EngineName, args: readonly string[]): Peer {
+export interface WorkerRequest {
+  /** The script is `<name>-worker`. */
+  name: 'ops' | 'step' | 'generate' | 'load' | 'overhead';
+  engine: EngineName;
+  args: readonly string[];
+  /** Which libtorch, as TRISTAGE_TORCH_SOURCE names it. Default: what that variable says. */
+  torch?: string | undefined;
+}
+
+/** Starts one of our workers on an engine. */
+export function startWorker({ name, engine, args, torch }: WorkerRequest): Peer {
   const own = fileURLToPath(import.meta.url);
   const script = join(own, `../${name}-worker${extname(own)}`);
-  return startPeer(`tristage ${name} (${engine})`, [process.execPath, ...loaderOptions(), script, engine, ...args]);
+  const env = torch === undefined ? process.env : { ...process.env, TRISTAGE_TORCH_SOURCE: torch };
+  return startPeer(
+    `tristage ${name} (${engine})`,
+    [process.execPath, ...loaderOptions(), script, engine, ...args],
+    env,
+  );
 }
 
 export interface PythonTorch {
@@ -22,14 +36,15 @@ export interface PythonTorch {
 }
 
 /**
- * A Python that imports PyTorch.
+ * A Python that imports PyTorch: TRISTAGE_INTEROP_PYTHON, else the first on PATH.
  * @param version of our libtorch; only the same major and minor version is a fair partner. Absent: the first that works.
  * @throws E_BENCH_PYTHON with the install command
  */
 export async function findPythonTorch(version: string | undefined): Promise<PythonTorch> {
   const wanted = version?.split('.').slice(0, 2).join('.');
   const found: string[] = [];
-  for (const python of everyPython()) {
+  const named = process.env['TRISTAGE_INTEROP_PYTHON'];
+  for (const python of named === undefined ? everyPython() : [named, ...everyPython()]) {
     const { status, stdout } = await runCommand(python, ['-c', 'import torch; print(torch.__version__)']);
     if (status !== 0) continue;
     const own = stdout.trim();
