@@ -178,6 +178,23 @@ describe(`autograd on ${engine}`, () => {
     disposeAll([x, ...moments.flat(), ...variables]);
   });
 
+  test('a chain of sums keeps none of its terms for the backward pass', () => {
+    const start = tf.variable(randomTensor([64, 64], 1));
+    const term = randomTensor([64, 64], 2);
+    const chain = () => {
+      let x: Tensor = tf.add(start, term);
+      for (let i = 0; i < 10; i++) {
+        const next = tf.tidy(() => tf.reshape(tf.sub(tf.add(x, term), term), [64, 64]));
+        x.dispose();
+        x = next;
+      }
+      return tf.sum(x);
+    };
+    const { result, peak } = measurePeak(() => valueAndGrads(chain, [start]));
+    assert.ok(peak.bytes < 6 * start.size * 4, `${peak.bytes / (start.size * 4)} tensors at once`);
+    disposeAll([start, term, result.value, ...result.grads]);
+  });
+
   test('the backward pass peaks at most 25 % above the forward pass', () => {
     const layers = makeLayers(8);
     const variables = variablesOf(layers);

@@ -37,6 +37,11 @@ const fusedOps = new Map<string, FusedOp>();
 const savedUse = new Map<string, readonly (readonly string[])[]>([
   ['BatchMatMul', [['b'], ['a']]],
   ['Multiply', [['b'], ['a']]],
+  // Stock gradients that save an input and read its shape alone, which a freed tensor still has.
+  ['Add', [[], []]],
+  ['Sub', [[], []]],
+  ['Reshape', [[]]],
+  ['ExpandDims', [[]]],
 ]);
 
 /** For each saved tensor of a kernel, in order, the inputs whose gradient reads it; undefined: unknown, keep all. */
