@@ -2,30 +2,60 @@ import { extname } from 'node:path';
 import { type Arguments, type Command, flag, JSON_OPTION, text } from '../command.ts';
 import { printResult, stderrLogger } from '../output.ts';
 
-async function order(args: Arguments): Promise<number> {
-  const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
-  const logger = stderrLogger();
-  const report = await benchOrder({ rounds: Number(args['rounds']), log: (line) => logger.info(line) });
-  printResult(report, renderOrder(report), flag(args, 'json'));
-  return 0;
+/** What a benchmark found, as data and as lines. */
+interface Measured {
+  report: { cases: readonly unknown[] };
+  lines: string;
 }
 
-async function data(args: Arguments): Promise<number> {
-  const { benchData, renderDataBench } = await import('../../lib/run/bench/data/index.ts');
-  const logger = stderrLogger();
-  const threads = args['threads'];
-  const own = extname(new URL(import.meta.url).pathname);
-  const report = await benchData({
-    registry: new URL(`../registry${own}`, import.meta.url).href,
-    images: Number(args['images']),
-    rounds: Number(args['rounds']),
-    threads: typeof threads === 'number' ? threads : undefined,
-    filter: text(args, 'filter'),
-    log: (line) => logger.info(line),
-  });
-  printResult(report, renderDataBench(report), flag(args, 'json'));
-  return 0;
+type Measure = (args: Arguments, log: (line: string) => void) => Promise<Measured>;
+
+function numberOf(args: Arguments, name: string): number | undefined {
+  const value = args[name];
+  return typeof value === 'number' ? value : undefined;
 }
+
+/** What `ops` and `step` share. */
+function pairedOptions(args: Arguments, log: (line: string) => void) {
+  return {
+    engine: text(args, 'engine') === 'tensorflow' ? ('tensorflow' as const) : ('torch' as const),
+    rounds: Number(args['rounds']),
+    threads: numberOf(args, 'threads'),
+    filter: text(args, 'filter'),
+    log,
+  };
+}
+
+const MEASURES: Readonly<Record<string, Measure>> = {
+  ops: async (args, log) => {
+    const { benchOps, renderBench } = await import('../../lib/run/bench/index.ts');
+    const report = await benchOps(pairedOptions(args, log));
+    return { report, lines: renderBench(report) };
+  },
+  step: async (args, log) => {
+    const { benchStep, renderBench } = await import('../../lib/run/bench/index.ts');
+    const report = await benchStep(pairedOptions(args, log));
+    return { report, lines: renderBench(report) };
+  },
+  order: async (args, log) => {
+    const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
+    const report = await benchOrder({ rounds: Number(args['rounds']), log });
+    return { report, lines: renderOrder(report) };
+  },
+  data: async (args, log) => {
+    const { benchData, renderDataBench } = await import('../../lib/run/bench/data/index.ts');
+    const own = extname(new URL(import.meta.url).pathname);
+    const report = await benchData({
+      registry: new URL(`../registry${own}`, import.meta.url).href,
+      images: Number(args['images']),
+      rounds: Number(args['rounds']),
+      threads: numberOf(args, 'threads'),
+      filter: text(args, 'filter'),
+      log,
+    });
+    return { report, lines: renderDataBench(report) };
+  },
+};
 
 export const bench: Command = {
   name: 'bench',
@@ -33,7 +63,7 @@ export const bench: Command = {
   positional: '<what>',
   positionalSummary:
     'ops: each operation; step: a whole training step; order: finding a step of a large mixture; data: photos from tars to packed batches',
-  choices: ['ops', 'step', 'order', 'data'],
+  choices: Object.keys(MEASURES),
   options: {
     engine: {
       type: 'string',
@@ -50,28 +80,29 @@ export const bench: Command = {
     },
     filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops, data)' },
     images: { type: 'number', requiresArg: true, default: 2000, describe: 'Photos, made once (data)' },
+    output: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Also write the report with machine, command and date here',
+    },
     ...JSON_OPTION,
   },
   examples: [
     'tristage bench step --json',
     'tristage bench ops --filter attention',
     'tristage bench order',
-    'tristage bench data',
+    'tristage bench data --output data.json',
   ],
   run: async (args) => {
-    if (args['what'] === 'order') return order(args);
-    if (args['what'] === 'data') return data(args);
-    const { benchOps, benchStep, renderBench } = await import('../../lib/run/bench/index.ts');
     const logger = stderrLogger();
-    const threads = args['threads'];
-    const report = await (args['what'] === 'ops' ? benchOps : benchStep)({
-      engine: text(args, 'engine') === 'tensorflow' ? 'tensorflow' : 'torch',
-      rounds: Number(args['rounds']),
-      threads: typeof threads === 'number' ? threads : undefined,
-      filter: text(args, 'filter'),
-      log: (line) => logger.info(line),
-    });
-    printResult(report, renderBench(report), flag(args, 'json'));
+    const what = String(args['what']);
+    const { report, lines } = await MEASURES[what]!(args, (line) => logger.info(line));
+    const output = text(args, 'output');
+    if (output !== undefined) {
+      const { writeBenchFile } = await import('../../lib/run/bench/output.ts');
+      await writeBenchFile(output, { bench: what, argv: process.argv.slice(2), report });
+    }
+    printResult(report, lines, flag(args, 'json'));
     return 0;
   },
 };
