@@ -68,7 +68,12 @@ const engine = z
       .enum(['auto', 'cpu', 'cuda'])
       .default('auto')
       .describe('Where it computes. auto: cuda where there is one.'),
-    precision: z.enum(['float32']).default('float32').describe('Number format of activations.'),
+    precision: z
+      .enum(['float32', 'bf16'])
+      .default('float32')
+      .describe(
+        'bf16: matrices that do not train lie in bfloat16, which halves their memory; on CUDA the torch engine computes in it too. Weights that train stay float32.',
+      ),
     threads: z
       .int()
       .min(1)

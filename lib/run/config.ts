@@ -44,7 +44,7 @@ function stageRule(config: RunConfig, registry: Registry): RuleIssue[] {
 }
 
 /** The stage of a checked run. */
-export function stageOf(config: RunConfig, { stages }: Registry): Stage {
+export function stageOf(config: Pick<RunConfig, 'stage'>, { stages }: Registry): Stage {
   return stages.find(({ name }) => name === config.stage)!;
 }
 

@@ -9,17 +9,19 @@ const PLACES = ['root', 'annotations', 'images'];
 const FREE = new Set([...PLACES, 'badShare']);
 
 /**
- * A hash over model, data, stage and train settings. Engine, places of files, checkpoints, evaluation, the budgets of bad samples and skipped steps and the number of steps may change between
+ * A hash over model, data, stage and train settings and the precision. The engine beside it, places of files, checkpoints, evaluation, the budgets of bad samples and skipped steps and the number of steps may change between
  * two parts of a run: they do not make it another run.
  */
 export function identityOf(config: RunConfig): string {
-  const { model, stage, data, train } = config;
+  const { engine, model, stage, data, train } = config;
   const { weights: _, preset: __, tokenizer: _tokenizer, ...sizes } = model;
   const { steps: ___, checkpoint: ____, eval: _____, onNonFinite: ______, ...settings } = train;
   const sources = data.mixture.sources.map((line) =>
     Object.fromEntries(Object.entries(line).filter(([key]) => !FREE.has(key))),
   );
-  return sha256(canonical({ stage, sizes, settings, data: { ...data, mixture: sources } }));
+  // Absent for float32, so that runs from before there was a choice go on.
+  const precision = engine.precision === 'float32' ? {} : { precision: engine.precision };
+  return sha256(canonical({ stage, sizes, settings, ...precision, data: { ...data, mixture: sources } }));
 }
 
 /** JSON with sorted keys, so that the order of a file does not matter. */

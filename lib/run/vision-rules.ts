@@ -30,6 +30,10 @@ export function patchRules(
     });
   }
   issues.push(...textSettings(config, stage.name));
+  if (config.engine.precision !== 'float32') {
+    const message = `${stage.name} trains every weight, and weights that train stay float32`;
+    issues.push({ path: ['engine', 'precision'], message, found: config.engine.precision, expected: 'float32' });
+  }
   if (config.init !== undefined) {
     const message = `${stage.name} starts from random numbers or from model.weights.vision`;
     issues.push({ path: ['init'], message, found: config.init.from, expected: 'no init' });

@@ -90,6 +90,7 @@ test('the identity of a run ignores engine, places, length and checkpoints, and 
     'train.globalBatch=8',
     'train.optimizer.lr=2.0e-3',
     'train.trainable=[projector]',
+    'engine.precision=bf16',
     'model.llm.layers=2',
     'data.mixture.sources.0.limit=6',
     'data.mixture.sources.0.rate=2',

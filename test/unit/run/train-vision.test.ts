@@ -221,6 +221,10 @@ describe('what the run file of such a stage may say', () => {
     refused((text) => text.replace('steps: 6', 'steps: 6\n  trainable: [llm]'), /does not train llm/);
   });
 
+  test('it trains every weight, and those stay float32', () => {
+    refused((text) => `${text}engine: { precision: bf16 }\n`, /weights that train stay float32/);
+  });
+
   test('settings of texts have no meaning in it', () => {
     refused((text) => text.replace('data: {', 'data: { packing: { maxTokens: 512 },'), /data.packing has no meaning/);
     refused((text) => text.replace('steps: 6', 'steps: 6\n  recompute: true'), /train.recompute has no meaning/);
