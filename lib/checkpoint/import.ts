@@ -87,7 +87,8 @@ export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Prom
   const file = await openWeights(request.path);
   try {
     const { report, keys } = compareWeights(file, request);
-    throwUnlessStrict(report, request.optional ?? (() => false));
+    const [fault] = strictFaults(report, request.optional);
+    if (fault !== undefined) throw fault;
     const dtype = request.dtype ?? 'F32';
     if (dtype !== 'keep') report.cast.push(...castsTo(dtype, { file, report, keys }));
     return {
@@ -104,6 +105,23 @@ export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Prom
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/**
+ * What {@link openImport} would find, from names, shapes and dtypes alone.
+ * @returns the report, and every fault that it shows
+ * @throws TristageError E_WEIGHT_DUPLICATE, E_WEIGHT_DTYPE, and the errors of {@link openWeights} and {@link detectLayout}
+ */
+export async function previewImport(
+  request: Omit<ImportRequest, 'onTensor' | 'dtype'>,
+): Promise<{ report: ImportReport; faults: TristageError[] }> {
+  const file = await openWeights(request.path);
+  try {
+    const { report } = compareWeights(file, request);
+    return { report, faults: strictFaults(report, request.optional) };
+  } finally {
+    await file.close();
   }
 }
 
@@ -194,39 +212,48 @@ function listed(items: readonly string[]): string {
   return items.slice(0, 8).join(', ') + (items.length > 8 ? ` and ${items.length - 8} more` : '');
 }
 
-function throwUnlessStrict(report: ImportReport, optional: (name: string) => boolean): void {
+/** Weights that are missing, unknown or of another shape: an error for each of the three. */
+function strictFaults(
+  report: ImportReport,
+  optional: NonNullable<ImportRequest['optional']> = () => false,
+): TristageError[] {
+  const faults: TristageError[] = [];
   const missing = report.missing.filter((name) => !optional(name));
   const wanted = report.found.length + report.missing.length;
   if (missing.length > 0) {
-    throw fileError(report.path, {
+    const fault = fileError(report.path, {
       code: 'E_WEIGHT_MISSING',
       message: 'Weights of the model are missing',
       found: `${report.found.length} of ${wanted}; not ${listed(missing)}${surplus(report)}`,
       expected: `all ${wanted} weights`,
       fix: 'Check that the file belongs to this model and that its layers and adapters equal the config',
     });
+    faults.push(fault);
   }
   if (report.unexpected.length > 0) {
-    throw fileError(report.path, {
+    const fault = fileError(report.path, {
       code: 'E_WEIGHT_UNKNOWN',
       message: 'The model has no such weights',
       found: listed(report.unexpected),
       expected: 'exactly the weights of the configured model',
       fix: 'Check that the file belongs to this model and that its layers and adapters equal the config',
     });
+    faults.push(fault);
   }
   if (report.shapeMismatch.length > 0) {
     const lines = report.shapeMismatch.map(
       ({ key, found, expected }) => `${key} [${found.join(', ')}], not [${expected.join(', ')}]`,
     );
-    throw fileError(report.path, {
+    const fault = fileError(report.path, {
       code: 'E_WEIGHT_SHAPE',
       message: 'A weight does not have the shape that the model needs',
       found: listed(lines),
       expected: 'the shapes of the configured model',
       fix: 'Use weights of the configured model, or set the sizes under `model` to those of the weights',
     });
+    faults.push(fault);
   }
+  return faults;
 }
 
 function surplus({ unexpected }: ImportReport): string {

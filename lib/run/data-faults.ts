@@ -1,4 +1,4 @@
-/** Faults of several sources at once, so that nobody has to mend one after another. */
+/** Faults of several sources and files of weights at once, so that nobody has to mend one after another. */
 
 import { TristageError } from '../core/errors.ts';
 
@@ -6,10 +6,9 @@ import { TristageError } from '../core/errors.ts';
 export interface DataFaults {
   /** Runs an action; its fault is kept. */
   attempt<T>(action: () => Promise<T>): Promise<T | undefined>;
-  /**
-   * @throws TristageError the fault itself when it is alone, else E_DATA, whose cause is an AggregateError of one TristageError for
-   *   each (see `faultsOf`)
-   */
+  /** Keeps faults that were found without stopping at them. */
+  add(faults: readonly TristageError[]): void;
+  /** @throws TristageError as {@link raiseFaults} */
   raise(): void;
 }
 
@@ -26,20 +25,35 @@ export function dataFaults(): DataFaults {
         return undefined;
       }
     },
-    raise() {
-      const [first, ...rest] = distinct(faults);
-      if (first === undefined) return;
-      if (rest.length === 0) throw first;
-      const all = [first, ...rest];
-      const lines = all.map(({ code, where, message }) => `\n  ${where ?? ''}: ${code}: ${message}`);
-      throw new TristageError({
-        kind: 'data',
-        code: 'E_DATA',
-        message: `${all.length} faults in the data${lines.join('')}`,
-        cause: new AggregateError(all),
-      });
-    },
+    add: (found) => void faults.push(...found),
+    raise: () => raiseFaults(faults),
   };
+}
+
+/**
+ * Ends with all faults at once; none of them, nothing happens.
+ * @throws TristageError the fault itself when it is alone; else E_DATA where one of them is of kind `data`, or E_WEIGHTS, whose cause is an
+ *   AggregateError of one TristageError for each (see `faultsOf`)
+ */
+export function raiseFaults(faults: readonly TristageError[]): void {
+  const [first, ...rest] = distinct(faults);
+  if (first === undefined) return;
+  if (rest.length === 0) throw first;
+  const all = [first, ...rest];
+  const ofData = all.filter(({ kind }) => kind === 'data').length;
+  const where = ofData === 0 ? 'weights' : ofData === all.length ? 'data' : 'data and the weights';
+  throw new TristageError({
+    kind: ofData === 0 ? 'checkpoint' : 'data',
+    code: ofData === 0 ? 'E_WEIGHTS' : 'E_DATA',
+    message: `${all.length} faults in the ${where}${all.map(lineOf).join('')}`,
+    cause: new AggregateError(all),
+  });
+}
+
+/** Which path is missing says all of a source; of weights it matters what they are and what they should be. */
+function lineOf({ kind, code, where, message, found, expected }: TristageError): string {
+  const line = `\n  ${where ?? ''}: ${code}: ${message}`;
+  return kind === 'data' ? line : `${line}\n    found:    ${found}\n    expected: ${expected}`;
 }
 
 /** Two lines of a mixture may lack the same file; two sources of one folder lack files of their own. */

@@ -75,6 +75,12 @@ function withVocabulary(config: RunConfig, vocabulary: number): RunConfig {
   return { ...config, model: { ...model, llm: { ...model.llm, vocabulary } } };
 }
 
+/** What the sources say of how they were opened, such as rows that they left out; each text once, with its source. */
+export function sourceNotes({ lines }: Pick<OpenData, 'lines'>): string[] {
+  const notes = lines.flatMap(({ source: { name, notes: own } }) => own.map((note) => `source ${name}: ${note}`));
+  return [...new Set(notes)];
+}
+
 /** What the sources left out when they were opened, for the ledger. */
 export function leftOutOf({ lines }: OpenData): LeftOutRows[] {
   return lines.flatMap(({ source: { name, leftOut = [] } }) =>

@@ -1,4 +1,7 @@
-/** `tristage train --dry-run`: everything that can be known of runs before their first step. It needs the data, but no weights. */
+/**
+ * `tristage train --dry-run`: everything that can be known of runs before their first step. It needs the data, but no weights; of weights
+ * that are there it reads the headers.
+ */
 
 import { existsSync } from 'node:fs';
 import type { RunConfig } from '../config/schema.ts';
@@ -6,12 +9,13 @@ import type { Logger } from '../core/log.ts';
 import { modelShapes } from '../model/shapes.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { trainableIn } from '../train/trainable.ts';
+import { checkWeights, type NamedWeights } from './check-weights.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
-import { type OpenData, openData, openLoader } from './data.ts';
+import { type OpenData, openData, openLoader, sourceNotes } from './data.ts';
 import { type DataFaults, dataFaults } from './data-faults.ts';
 import { modelConfigOf, weightsParts } from './model-config.ts';
 import { openSourceLine } from './open-source.ts';
-import { checkParent, openParent } from './parent.ts';
+import { checkParent, openParent, type Parent } from './parent.ts';
 import { planOf } from './plan.ts';
 import { openRuns } from './plugins.ts';
 import { openVisionData } from './vision-data.ts';
@@ -31,8 +35,8 @@ export interface DryRun {
   firstBatch?: { rows: number; tokens: number; images: number; examples: number };
   /** Bytes of one checkpoint, headers not counted. */
   checkpointBytes: number;
-  /** Published files, and whether they are there; a dry run does not read them. */
-  weights: { key: string; path: string; there: boolean }[];
+  /** Published files, and whether they are there; those that are fit the model by their headers. */
+  weights: NamedWeights[];
   /** All this for people. */
   lines: string[];
 }
@@ -46,14 +50,18 @@ export interface DryRunRequest {
 
 /**
  * Checks run files, opens their data and works out their plans.
- * @throws TristageError for a file that is not valid; E_DATA, or the fault itself, for missing data of all files together
+ * @throws TristageError for a file that is not valid; E_DATA, E_WEIGHTS, or the fault itself, for missing data and weights that do not
+ *   fit, of all files together
  */
 export async function dryRunAll({ files, set, registry, logger }: DryRunRequest): Promise<DryRun[]> {
   const runs = await openRuns(files, { registry, set });
   const faults = dataFaults();
   const results: DryRun[] = [];
   for (const run of runs) {
-    const result = await faults.attempt(() => dryRun(run, logger));
+    const parent = await trainedParent(run);
+    const { files: weights, faults: unfit } = await checkWeights(run, parent);
+    faults.add(unfit);
+    const result = await faults.attempt(() => dryRun(run, { parent, weights, logger }));
     await openQuestions(run, faults);
     if (result !== undefined) results.push(result);
   }
@@ -61,23 +69,28 @@ export async function dryRunAll({ files, set, registry, logger }: DryRunRequest)
   return results;
 }
 
-async function dryRun(run: ResolvedRun, logger: Logger): Promise<DryRun> {
+type Weights = Pick<DryRun, 'weights'>;
+
+async function dryRun(
+  run: ResolvedRun,
+  { parent, weights, logger }: Weights & { parent: Parent | undefined; logger: Logger },
+): Promise<DryRun> {
   const { registry } = run;
-  if (stageOf(run.config, registry).objective === 'patches') return dryVision(run);
-  const data = await openData(run.config, registry, await parentPieces(run));
-  for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
+  if (stageOf(run.config, registry).objective === 'patches') return dryVision(run, { weights });
+  const data = await openData(run.config, registry, inheritedPieces(run.config, { parent }));
+  for (const note of sourceNotes(data)) logger.warn(note);
   const { config } = data;
   const plan = planOf(config, data, registry);
   const firstBatch = await batchOf(config, data);
   const { rows, tokens, images, examples } = firstBatch;
   const shape = `first batch: ${rows} rows of ${tokens} tokens, ${examples} examples, ${images} images`;
   const bytes = checkpointBytes(config, registry);
-  return told({ run, config, bytes, plan, lines: [...describePlan(plan), shape], firstBatch });
+  return told({ run, config, bytes, plan, weights, lines: [...describePlan(plan), shape], firstBatch });
 }
 
-async function dryVision(run: ResolvedRun): Promise<DryRun> {
+async function dryVision(run: ResolvedRun, { weights }: Weights): Promise<DryRun> {
   const { plan, bytes, lines } = await visionDryPlan(run);
-  return told({ run, config: run.config, bytes, plan, lines });
+  return told({ run, config: run.config, bytes, plan, weights, lines });
 }
 
 /** The plan of a run of the tower alone, the bytes of its checkpoints, and both for people. */
@@ -91,12 +104,12 @@ export async function visionDryPlan(run: ResolvedRun): Promise<{ plan: RunPlan; 
   }
 }
 
-/** Pieces of the run that this one starts from, where that has been trained. */
-export async function parentPieces({ config, registry }: ResolvedRun): Promise<readonly number[] | undefined> {
+/** The run that this one starts from, where that has been trained. */
+export async function trainedParent({ config, registry }: ResolvedRun): Promise<Parent | undefined> {
   if (config.init === undefined || !existsSync(config.init.from)) return undefined;
   const parent = await openParent(config.init.from, { registry });
   checkParent(config, parent);
-  return inheritedPieces(config, { parent });
+  return parent;
 }
 
 async function batchOf(config: RunConfig, data: OpenData): Promise<NonNullable<DryRun['firstBatch']>> {
@@ -114,13 +127,11 @@ function told(request: {
   config: RunConfig;
   bytes: number;
   plan: RunPlan;
+  weights: DryRun['weights'];
   lines: string[];
   firstBatch?: DryRun['firstBatch'];
 }): DryRun {
-  const { run, config, bytes, plan, lines, firstBatch } = request;
-  const weights = Object.entries(config.model.weights).flatMap(([key, path]) =>
-    path === undefined ? [] : [{ key, path, there: existsSync(path) }],
-  );
+  const { run, config, bytes, plan, weights, lines, firstBatch } = request;
   const { everySteps, keep } = config.train.checkpoint;
   return {
     file: run.file,
@@ -133,7 +144,8 @@ function told(request: {
       ...lines,
       `checkpoints: ${megabytes(bytes)} each, every ${everySteps} steps, ${keep} kept`,
       ...weights.map(
-        ({ key, path, there }) => `weights: ${key} from ${path}${there ? '' : ', which is not there yet'}`,
+        ({ key, path, there }) =>
+          `weights: ${key} from ${path}${there ? ', whose headers fit the model' : ', which is not there yet'}`,
       ),
     ],
   };

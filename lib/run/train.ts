@@ -19,8 +19,9 @@ import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { type Ancestor, checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
+import { type OwnWeights, refuseWeights } from './check-weights.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
-import { leftOutOf, type OpenData, openData, openLoader } from './data.ts';
+import { leftOutOf, type OpenData, openData, openLoader, sourceNotes } from './data.ts';
 import { dumpedCheckpoints } from './dump.ts';
 import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
@@ -40,8 +41,8 @@ import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
 import { checkTokenizer } from './tokenizer.ts';
 import { updater } from './update.ts';
-import { inheritedPieces, knownTokenizer, vocabularyFacts } from './vocabulary.ts';
-import { type Assembled, assembleModel } from './weights.ts';
+import { inheritedPieces, knownTokenizer, piecesOf, vocabularyFacts } from './vocabulary.ts';
+import { type Assembled, assembleModel, checkpointWeights } from './weights.ts';
 
 export interface TrainRequest {
   run: ResolvedRun;
@@ -98,13 +99,14 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
 async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
   const { run, folder, registry, logger } = given;
   const parent = await parentOf(given, checkpoint);
+  await refuseWeights(run, checkpoint === undefined ? parent : goingOn(checkpoint));
   const data = await openData(run.config, registry, inheritedPieces(run.config, { checkpoint, parent }));
   if (parent !== undefined) checkTokenizer(data.tokenizerHash, { sha256: parent.tokenizer, where: parent.path });
   const { config } = data;
   const request: TrainRequest = { ...given, run: { ...run, config } };
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
   const plan = planOf(config, data, registry);
-  for (const note of data.lines.flatMap(({ source }) => source.notes)) logger.warn(note);
+  for (const note of sourceNotes(data)) logger.warn(note);
   for (const line of describePlan(plan)) logger.info(line);
   if (data.pieces !== undefined) logger.info(`vocabulary: ${data.pieces.length} pieces, bytes included`);
   const { schedule, steps } = config.train;
@@ -141,6 +143,10 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
   return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
+}
+
+function goingOn(checkpoint: Checkpoint): OwnWeights {
+  return { weights: checkpointWeights(checkpoint.modelFile), pieces: piecesOf(checkpoint) };
 }
 
 /** Says what every file of weights was found to hold; the names go to weights.json and to those who debug. */

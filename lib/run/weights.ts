@@ -1,7 +1,6 @@
 /** The start values of a run: a checkpoint, then published files, then random numbers; and what a checkpoint of it must hold. */
 
 import { type ImportReport, type OpenImport, openImport } from '../checkpoint/import.ts';
-import { checkLlamaSettings, publishedLlama } from '../checkpoint/llama-settings.ts';
 import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
@@ -9,10 +8,11 @@ import { sha256File } from '../core/hash.ts';
 import { toFloat32 } from '../formats/host-tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { loadMiniGpt, type MiniGpt } from '../model/minigpt.ts';
-import { modelShapes, POS_EMBED, type ShapeTable } from '../model/shapes.ts';
+import { modelShapes, type ShapeTable } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
 import { groupOf } from '../train/trainable.ts';
 import { type WeightsPart, weightsParts } from './model-config.ts';
+import { checkAdapters, checkLanguageModel, isPosEmbed, missingError, publishedRequest } from './published.ts';
 
 /** A published file that a checkpoint refers to instead of holding its weights. */
 export interface ExternalFile {
@@ -83,9 +83,6 @@ export async function assembleModel(request: AssembleRequest): Promise<Assembled
   }
 }
 
-/** Whether a weight may come in the shape of another grid. */
-const isPosEmbed = (name: string, shape: readonly number[]): boolean => name === POS_EMBED && shape.length === 3;
-
 /** Weights that are there and have not been read. */
 export interface OpenWeights {
   names: Iterable<string>;
@@ -147,20 +144,12 @@ async function openOwn(own: StartWeights, shapes: ShapeTable, { holders, loads, 
 }
 
 async function openPublished({ config, weights }: AssembleRequest, sources: Sources): Promise<void> {
-  const known = modelShapes(config);
   for (const { key, shapes, optional } of weightsParts(config)) {
     const path = weights[key];
     const expected = new Map([...shapes].filter(([name]) => !sources.holders.has(name)));
     if (path === undefined || expected.size === 0) continue;
     if (key === 'llm') await checkLanguageModel(config, path);
-    const found = await openImport({
-      path,
-      expected,
-      optional,
-      ignore: (name) => known.has(name),
-      acceptShape: isPosEmbed,
-      vitDepth: config.vision.depth,
-    });
+    const found = await openImport(publishedRequest(config, { path, expected, optional }));
     const part = openedWeights(found);
     sources.opened.push(part);
     checkAdapters(found.report);
@@ -171,24 +160,6 @@ async function openPublished({ config, weights }: AssembleRequest, sources: Sour
     }
     for (const file of found.files) sources.files.set(file, key);
   }
-}
-
-const isAdapter = (name: string): boolean => name.includes('.lora_');
-
-/** A file with adapters has all of them: a part would begin at random beside the trained ones, and nobody would see it. */
-function checkAdapters({ path, found, missing }: ImportReport): void {
-  const there = found.filter(isAdapter);
-  const lost = missing.filter(isAdapter);
-  if (there.length > 0 && lost.length > 0) throw missingError(path, lost);
-}
-
-/**
- * Holds a run's language model against what its published weights say of themselves.
- * @throws TristageError E_LLAMA_MISMATCH, E_LLAMA_CONFIG
- */
-async function checkLanguageModel(config: ModelConfig, path: string): Promise<void> {
-  const published = await publishedLlama(path);
-  if (published !== undefined) checkLlamaSettings(config.llm, published);
 }
 
 async function hashFiles(files: Sources['files']): Promise<ExternalFile[]> {
@@ -207,18 +178,6 @@ function checkComplete({ checkpoint, init }: AssembleRequest, shapes: ShapeTable
   const mayBeNew = (name: string) => checkpoint === undefined && groupOf(name) === 'lora';
   const missing = [...shapes.keys()].filter((name) => !holders.has(name) && !mayBeNew(name));
   if (missing.length > 0) throw missingError(own, missing);
-}
-
-function missingError(where: string, names: readonly string[]): TristageError {
-  return new TristageError({
-    kind: 'checkpoint',
-    code: 'E_WEIGHT_MISSING',
-    message: 'weights of the model are neither in the checkpoint nor in published files',
-    where,
-    found: `${names.length} missing, such as ${names.slice(0, 3).join(', ')}`,
-    expected: 'every weight of the configured model',
-    fix: 'name the published files under model.weights, as the run that wrote the checkpoint did',
-  });
 }
 
 /**

@@ -5,7 +5,8 @@ import { TristageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { ResolvedRun } from '../config.ts';
 import { type OpenData, openData } from '../data.ts';
-import { parentPieces } from '../dry-run.ts';
+import { trainedParent } from '../dry-run.ts';
+import { inheritedPieces } from '../vocabulary.ts';
 
 export interface OpenedChoice {
   data: OpenData;
@@ -25,7 +26,7 @@ export async function openChosen(
   { lines, alone, logger }: { lines: readonly number[]; alone: boolean; logger: Logger },
 ): Promise<OpenedChoice> {
   const { config, registry } = run;
-  const pieces = await parentPieces(run);
+  const pieces = inheritedPieces(config, { parent: await trainedParent(run) });
   const notes = vocabularyNotes(run, pieces);
   const some = lines.length < config.data.mixture.sources.length;
   const openAlone = async (): Promise<OpenedChoice> => {

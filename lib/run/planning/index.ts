@@ -4,13 +4,15 @@ import type { RunConfig } from '../../config/schema.ts';
 import { TristageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { RunPlan } from '../../train/plan.ts';
+import { checkWeights } from '../check-weights.ts';
 import { type Registry, type ResolvedRun, stageOf } from '../config.ts';
-import { encodeOptionsOf, type OpenData, type OpenLine, openData, orderOf } from '../data.ts';
+import { encodeOptionsOf, type OpenData, type OpenLine, openData, orderOf, sourceNotes } from '../data.ts';
 import { type DataFaults, dataFaults } from '../data-faults.ts';
-import { checkpointBytes, parentPieces, visionDryPlan } from '../dry-run.ts';
+import { checkpointBytes, trainedParent, visionDryPlan } from '../dry-run.ts';
 import { modelConfigOf } from '../model-config.ts';
 import { planOf } from '../plan.ts';
 import { openRuns } from '../plugins.ts';
+import { inheritedPieces } from '../vocabulary.ts';
 import { brokenLimits } from './limits.ts';
 import { measureSource, measureSteps } from './measure.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
@@ -34,8 +36,9 @@ const SAMPLES = 200;
 
 /**
  * Plans runs.
- * @throws TristageError for a file that is not valid, E_SAMPLES, E_MIXTURE_END where caps do not last for the run, E_PLAN_SPEED; and E_DATA, or
- *   the fault itself, for missing data and broken limits (E_PLAN_TOKENS, E_BAD_SAMPLES) of all files together
+ * @throws TristageError for a file that is not valid, E_SAMPLES, E_MIXTURE_END where caps do not last for the run, E_PLAN_SPEED; and E_DATA,
+ *   E_WEIGHTS, or the fault itself, for missing data, weights that do not fit and broken limits (E_PLAN_TOKENS, E_BAD_SAMPLES) of all files
+ *   together
  */
 export async function planRuns(request: PlanRequest): Promise<PlannedRun[]> {
   checkSamples(request.samples);
@@ -72,15 +75,17 @@ interface Planning {
 type Plain = Omit<PlannedRun, 'lines'>;
 
 async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
-  const { request, speed } = planning;
+  const { request, speed, faults } = planning;
   if (stageOf(run.config, run.registry).objective === 'patches') {
     const { plan, bytes } = await visionDryPlan(run);
     const { steps, samples } = plan;
     const totals = { steps, samples, images: samples, tokens: 0 };
     return { ...commonOf(run, run.config, { plan, bytes, speed }), totals };
   }
-  const data = await openData(run.config, run.registry, await parentPieces(run));
-  for (const note of data.lines.flatMap(({ source }) => source.notes)) request.logger.warn(note);
+  const parent = await trainedParent(run);
+  faults.add((await checkWeights(run, parent)).faults);
+  const data = await openData(run.config, run.registry, inheritedPieces(run.config, { parent }));
+  for (const note of sourceNotes(data)) request.logger.warn(note);
   const { config } = data;
   const plan = planOf(config, data, run.registry);
   const stream = orderOf(config, data);
