@@ -5,32 +5,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-
-/** A kind of object: what texts call it and which icon shows it. */
-export interface Kind {
-  readonly name: string;
-  readonly plural: string;
-  readonly icon: string;
-}
-
-/** Every kind that scenes may show. */
-export const KINDS: readonly Kind[] = [
-  { name: 'dog', plural: 'dogs', icon: 'dog' },
-  { name: 'car', plural: 'cars', icon: 'automobile' },
-  { name: 'tree', plural: 'trees', icon: 'deciduous-tree' },
-  { name: 'apple', plural: 'apples', icon: 'red-apple' },
-  { name: 'star', plural: 'stars', icon: 'star' },
-  { name: 'fish', plural: 'fish', icon: 'tropical-fish' },
-  { name: 'house', plural: 'houses', icon: 'house' },
-  { name: 'butterfly', plural: 'butterflies', icon: 'butterfly' },
-  { name: 'ball', plural: 'balls', icon: 'soccer-ball' },
-  { name: 'key', plural: 'keys', icon: 'key' },
-  { name: 'crown', plural: 'crowns', icon: 'crown' },
-  { name: 'banana', plural: 'bananas', icon: 'banana' },
-];
-
-/** The kinds of the quickstart. */
-export const DEFAULT_CLASSES: readonly string[] = KINDS.slice(0, 8).map(({ name }) => name);
+import { KINDS, type Kind } from './kinds.ts';
 
 /** A picture of an object at one size, every edge of which touches something that can be seen. */
 export interface Stamp {

@@ -11,7 +11,8 @@ import type { Sample } from '../../lib/data/sample.ts';
 import { defineSource, type OpenSource } from '../../lib/data/source.ts';
 import type { Pick, Task } from '../../lib/data/task.ts';
 import { type SceneOptions, sceneStream, USE } from './arrangement.ts';
-import { type Art, DEFAULT_CLASSES, KINDS, loadArt } from './art.ts';
+import { type Art, loadArt } from './art.ts';
+import { KIND_GROUPS, KINDS } from './kinds.ts';
 import { composeScene, type Scene } from './scene.ts';
 import { emojiTexts } from './texts.ts';
 import { TURN_KINDS, type TurnKind, type TurnOptions, turnOf } from './turns.ts';
@@ -25,6 +26,8 @@ const KEPT_SCENES = 64;
 const USUAL_SIZE = 112;
 const USUAL_SIDES = [36, 56] as const;
 
+type KindGroup = keyof typeof KIND_GROUPS;
+
 const count = (most: number) => z.int().min(0).max(most);
 
 const options = z.object({
@@ -37,10 +40,9 @@ const options = z.object({
     .describe('Other seeds give other scenes.'),
   count: z.int().min(1).max(1e9).default(20000).describe('Number of scenes.'),
   classes: z
-    .array(z.enum(KINDS.map(({ name }) => name)))
-    .min(2)
-    .default([...DEFAULT_CLASSES])
-    .describe('Kinds of object that scenes show.'),
+    .union([z.enum(Object.keys(KIND_GROUPS) as KindGroup[]), z.array(z.enum(KINDS.map(({ name }) => name))).min(2)])
+    .default('quickstart')
+    .describe('Kinds of object that scenes show: their names, or a group; wide and unseen share no kind.'),
   imageSize: z.int().min(16).max(2048).default(USUAL_SIZE).describe('Side of the square scene in pixels.'),
   minSide: z.int().min(4).max(2048).optional().describe('Least long side of an object in pixels. Default: 36 of 112.'),
   maxSide: z.int().min(4).max(2048).optional().describe('Greatest long side. Default: 56 of 112.'),
@@ -84,14 +86,15 @@ export function resolveEmoji(given: Partial<EmojiOptions>): ResolvedEmoji {
   const all = options.parse(given);
   const minSide = all.minSide ?? Math.max(4, Math.round((USUAL_SIDES[0] * all.imageSize) / USUAL_SIZE));
   const maxSide = all.maxSide ?? Math.max(minSide, Math.round((USUAL_SIDES[1] * all.imageSize) / USUAL_SIZE));
-  if (new Set(all.classes).size < all.classes.length) throw contradiction('classes: each kind once');
+  const classes = typeof all.classes === 'string' ? KIND_GROUPS[all.classes] : all.classes;
+  if (new Set(classes).size < classes.length) throw contradiction('classes: each kind once');
   if (minSide > maxSide) throw contradiction(`minSide ${minSide} is above maxSide ${maxSide}`);
   if (maxSide > all.imageSize) throw contradiction(`maxSide ${maxSide} is above imageSize ${all.imageSize}`);
   if (all.minObjects > all.maxObjects) throw contradiction('minObjects is above maxObjects');
-  if (all.maxObjects > all.classes.length) throw contradiction('maxObjects is above the number of classes');
+  if (all.maxObjects > classes.length) throw contradiction('maxObjects is above the number of classes');
   const { seed, split, imageSize, minObjects, maxObjects, easyFirst, repeat } = all;
   const scene = { seed, split, imageSize, minObjects, maxObjects, easyFirst, repeat };
-  return { scene, classes: all.classes, minSide, maxSide };
+  return { scene, classes, minSide, maxSide };
 }
 
 function contradiction(message: string): TristageError {

@@ -1,7 +1,7 @@
 /** The language of emoji-scenes: everything that its questions and answers are put together from. */
 
 import { drawInstruction, evaluationInstruction, isIdentified, TASKS, templatePool } from '../../lib/data/task.ts';
-import type { Kind } from './art.ts';
+import type { Kind } from './kinds.ts';
 import { countedName, withArticle } from './language.ts';
 import { COLOURS } from './scene.ts';
 import { OPENINGS } from './turns.ts';

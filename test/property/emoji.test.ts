@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arrange, cellsOf, coveredShare, splitOfArrangement } from '../../datasets/emoji-scenes/arrangement.ts';
-import { KINDS } from '../../datasets/emoji-scenes/art.ts';
+import { KINDS } from '../../datasets/emoji-scenes/kinds.ts';
 import { composeScene } from '../../datasets/emoji-scenes/scene.ts';
 import { patchTruth } from '../../lib/data/patch-truth.ts';
 import { OPTIONS, squareArt } from '../unit/datasets/emoji-support.ts';

@@ -19,6 +19,7 @@ import { accuracyByType, exactMatch, groupByType } from './exact-match.ts';
 import { groundingF1 } from './grounding.ts';
 import { type Estimate, meanEstimate, wilson } from './interval.ts';
 import { namesOfTruths } from './names.ts';
+import { meanTokenF1 } from './token-f1.ts';
 import { vqaAccuracy } from './vqa.ts';
 
 /** One question that a model has answered. */
@@ -41,7 +42,7 @@ export type ScoredTask = (typeof SCORED_TASKS)[number];
 export interface Metrics {
   /** One figure a task: accuracy at IoU 0.5, exact match, mean accuracy of the question types, F1, F1, object F1. */
   readonly tasks: Partial<Record<ScoredTask, Estimate>>;
-  /** More figures, by name: `refer.meanIou`, `refer.answered`, `vqa.<type>`, `vqa.official`, `caption.exact`. */
+  /** More figures, by name: `refer.meanIou`, `refer.answered`, `vqa.<type>`, `vqa.official`, `caption.exact`, `caption.tokenF1`. */
   readonly details: Readonly<Record<string, Estimate>>;
 }
 
@@ -91,7 +92,10 @@ export function summarise(predictions: readonly Prediction[], options: SummaryOp
   const grounding = of('grounding').map(groundingItem);
   if (grounding.length > 0) tasks.grounding = groundingF1(grounding, { names, seed: seedOf('grounding') });
   const captions = of('caption');
-  if (captions.length > 0) details['caption.exact'] = exactMatch(captions);
+  if (captions.length > 0) {
+    details['caption.exact'] = exactMatch(captions);
+    details['caption.tokenF1'] = meanTokenF1(captions, seedOf('caption tokenF1'));
+  }
   const scenes = captions.flatMap(captionItem);
   if (scenes.length > 0) tasks.caption = captionObjectF1(scenes, { names, seed: seedOf('caption') });
   return { tasks, details };
@@ -99,7 +103,7 @@ export function summarise(predictions: readonly Prediction[], options: SummaryOp
 
 /**
  * Chance: the metrics of a model that gives one constant answer to every question of a task (for [vqa], of a question type), the best
- * one for these very questions. The captions of `caption` and of `caption.exact` are two different constants.
+ * one for these very questions. The captions of `caption` and of its details are two different constants.
  */
 export function summariseChance(predictions: readonly Prediction[], options: { seed?: number } = {}): Metrics {
   const constants = constantAnswers(predictions);
@@ -109,7 +113,11 @@ export function summariseChance(predictions: readonly Prediction[], options: { s
   if (captions.length === 0) return { tasks, details };
   const constant = bestConstantText(captions.map(({ reference }) => reference));
   const exact = exactMatch(captions.map(({ reference }) => ({ reference, answer: constant })));
-  return { tasks, details: { ...details, 'caption.exact': exact } };
+  const overlap = meanTokenF1(
+    captions.map(({ reference }) => ({ reference, answer: constant })),
+    options.seed ?? 0,
+  );
+  return { tasks, details: { ...details, 'caption.exact': exact, 'caption.tokenF1': overlap } };
 }
 
 /** The best constant answer under the key of each group of questions. */

@@ -1,7 +1,7 @@
 /** What is right about a scene, worked out anew from boxes and pixels, so that answers can be checked against something else. */
 
 import assert from 'node:assert/strict';
-import { KINDS } from '../../../datasets/emoji-scenes/art.ts';
+import { KINDS } from '../../../datasets/emoji-scenes/kinds.ts';
 import { COLOURS, type Scene } from '../../../datasets/emoji-scenes/scene.ts';
 import { type Box, parseBox, parseBoxes, parsePhrases } from '../../../lib/data/boxes.ts';
 import { patchTruth } from '../../../lib/data/patch-truth.ts';

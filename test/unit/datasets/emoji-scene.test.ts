@@ -8,7 +8,8 @@ import {
   objectLimit,
   splitOfArrangement,
 } from '../../../datasets/emoji-scenes/arrangement.ts';
-import { DEFAULT_CLASSES, KINDS, loadArt, seenExtent } from '../../../datasets/emoji-scenes/art.ts';
+import { loadArt, seenExtent } from '../../../datasets/emoji-scenes/art.ts';
+import { DEFAULT_CLASSES, KIND_GROUPS, KINDS } from '../../../datasets/emoji-scenes/kinds.ts';
 import { composeScene } from '../../../datasets/emoji-scenes/scene.ts';
 import { sha256 } from '../../../lib/core/hash.ts';
 import type { Box } from '../../../lib/data/boxes.ts';
@@ -26,6 +27,14 @@ const names = (count: number, options = OPTIONS) =>
   });
 
 describe('scenes of emoji', () => {
+  test('no two kinds share a name, a plural or an icon, and the unseen ones are no part of the wide group', () => {
+    for (const key of ['name', 'plural', 'icon'] as const) {
+      assert.equal(new Set(KINDS.map((kind) => kind[key])).size, KINDS.length, key);
+    }
+    assert.deepEqual([...KIND_GROUPS.wide, ...KIND_GROUPS.unseen].sort(), KINDS.map(({ name }) => name).sort());
+    assert.deepEqual(KIND_GROUPS.wide.slice(0, 8), DEFAULT_CLASSES);
+  });
+
   test('every stamp touches all four edges of its rectangle at every size and in every kind', async () => {
     const art = await loadArt({ classes: KINDS.map(({ name }) => name), minSide: 12, maxSide: 40 });
     for (const [kind, { name }] of art.kinds.entries()) {

@@ -1,7 +1,8 @@
 /** Helpers of the emoji-scenes tests. */
 
 import type { SceneOptions } from '../../../datasets/emoji-scenes/arrangement.ts';
-import { type Art, DEFAULT_CLASSES, KINDS, loadArt, type Stamp } from '../../../datasets/emoji-scenes/art.ts';
+import { type Art, loadArt, type Stamp } from '../../../datasets/emoji-scenes/art.ts';
+import { DEFAULT_CLASSES, KINDS } from '../../../datasets/emoji-scenes/kinds.ts';
 
 export const OPTIONS: SceneOptions = {
   seed: 0,

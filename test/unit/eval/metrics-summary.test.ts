@@ -57,6 +57,7 @@ describe('summary', () => {
     }
     assert.deepEqual(Object.keys(details).sort(), [
       'caption.exact',
+      'caption.tokenF1',
       'refer.answered',
       'refer.meanIou',
       'vqa.count',
