@@ -7,6 +7,15 @@ import { consecutivePositions, type RopeTables, ropeTables } from './llama/rope.
 import { planSplice } from './splice.ts';
 import { supervisedPlaces } from './supervised.ts';
 import { countImages, normalisedPixels, type Pixels } from './vision/normalise.ts';
+import { seenTokens } from './vision/seen.ts';
+
+/** Images that the frozen tower saw before (see `seeEach`). */
+export interface SeenImages {
+  /** f32[P, Dv] of each different image. */
+  tokens: readonly Float32Array[];
+  /** For each image of the batch, in the order of their slots, its place in `tokens`. */
+  order: ArrayLike<number>;
+}
 
 /** A batch on the host; the data pipeline's `Batch` is one. */
 export interface ModelBatch {
@@ -19,6 +28,8 @@ export interface ModelBatch {
   shape: readonly [number, number];
   /** Images in the order of their slots; absent or empty without images. */
   pixels?: Pixels | undefined;
+  /** In place of pixels: what the tower made of them. */
+  seen?: SeenImages | undefined;
   /** Number of images of each row, needed only where truncation may have removed the slots of a whole image. */
   imagesPerRow?: readonly number[] | undefined;
   /** int32[B * T]; default: 0..T-1 in every row, as the reference trains */
@@ -36,6 +47,8 @@ export interface DeviceBatch {
   sources?: Tensor;
   /** f32[N, 3, S, S] normalised; absent without images */
   pixels?: Tensor;
+  /** f32[M, P, Dv] of different images, in place of pixels */
+  seen?: Tensor;
   rope: RopeTables;
   /** f32[B, 1, T, T] */
   bias?: Tensor;
@@ -55,20 +68,22 @@ export interface DeviceBatch {
  */
 export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch {
   const { shape, attentionMask: mask, blocks, imagesPerRow } = batch;
+  const seen = batch.seen === undefined || batch.seen.tokens.length === 0 ? undefined : batch.seen;
   const { vision, llm } = config;
   const [, T] = shape;
   checkLengths(batch);
   const pixels = batch.pixels === undefined || batch.pixels.length === 0 ? undefined : batch.pixels;
-  const images = pixels === undefined ? 0 : countImages(pixels, vision.imageSize);
+  const counted = pixels === undefined ? 0 : countImages(pixels, vision.imageSize);
   const { vocabulary } = llm;
   const { tokenIds } = batch;
   const plan = planSplice({
     tokenIds,
     shape,
     vocabulary,
-    images,
+    images: seen?.order.length ?? counted,
     tokensPerImage: tokensPerImage(config),
     imagesPerRow,
+    order: seen?.order,
   });
   const supervised = supervisedPlaces({ labels: batch.labels, shape, vocabulary });
   const positions = batch.positions ?? consecutivePositions(T);
@@ -77,7 +92,7 @@ export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch
     shape,
     textIds: tf.tensor1d(plan.textIds, 'int32'),
     ...(plan.sources === undefined ? {} : { sources: tf.tensor1d(plan.sources, 'int32') }),
-    ...(plan.sources === undefined || pixels === undefined ? {} : { pixels: normalisedPixels(pixels, vision) }),
+    ...(plan.sources === undefined ? {} : imagesOnDevice({ seen, pixels }, config)),
     rope: ropeTables({
       positions,
       rows: positions.length / T,
@@ -93,10 +108,15 @@ export function deviceBatch(batch: ModelBatch, config: ModelConfig): DeviceBatch
   };
 }
 
+function imagesOnDevice({ seen, pixels }: Pick<ModelBatch, 'seen' | 'pixels'>, config: ModelConfig) {
+  if (seen !== undefined) return { seen: seenTokens(seen.tokens, config) };
+  return pixels === undefined ? {} : { pixels: normalisedPixels(pixels, config.vision) };
+}
+
 /** Frees the tensors of a batch. */
 export function disposeBatch(batch: DeviceBatch): void {
-  const { textIds, sources, pixels, rope, bias, rows, labels } = batch;
-  for (const tensor of [textIds, sources, pixels, rope.cos, rope.sin, bias, rows, labels]) tensor?.dispose();
+  const { textIds, sources, pixels, seen, rope, bias, rows, labels } = batch;
+  for (const tensor of [textIds, sources, pixels, seen, rope.cos, rope.sin, bias, rows, labels]) tensor?.dispose();
 }
 
 function checkLengths(batch: ModelBatch): void {

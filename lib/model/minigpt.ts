@@ -20,6 +20,7 @@ import {
   type ParamStore,
   type WeightReader,
   type WeightSource,
+  type WeightStorage,
 } from './store.ts';
 import type { Trace } from './trace.ts';
 import { evaVit, visualTokens } from './vision/eva-vit.ts';
@@ -54,10 +55,11 @@ export function createMiniGpt(request: {
   source?: WeightSource;
   trainable: (name: string) => boolean;
   seed: number;
+  storage?: WeightStorage | undefined;
 }): MiniGpt {
-  const { config, source = () => undefined, trainable, seed } = request;
+  const { config, source = () => undefined, ...rest } = request;
   checkModelConfig(config);
-  const store = createParams({ shapes: modelShapes(config), source, trainable, seed });
+  const store = createParams({ shapes: modelShapes(config), source, ...rest });
   return { config, store, params: modelParams(store, config) };
 }
 
@@ -70,6 +72,7 @@ export async function loadMiniGpt(request: {
   source: WeightReader;
   trainable: (name: string) => boolean;
   seed: number;
+  storage?: WeightStorage | undefined;
 }): Promise<MiniGpt> {
   const { config, ...rest } = request;
   checkModelConfig(config);
@@ -88,14 +91,32 @@ export function disposeMiniGpt(model: MiniGpt): void {
  * @returns f32[N, P / join, Dl]
  */
 export function encodeImages(model: MiniGpt, pixels: Tensor, trace?: Trace): Tensor {
-  const { config, params } = model;
+  return tf.tidy(() => projectImages(model, seeImages(model, pixels, trace), trace));
+}
+
+/**
+ * What the vision tower makes of images. Where it is frozen this is the same for ever, so that it can be kept (docs/training.md).
+ * @param pixels f32[N, 3, S, S], normalised
+ * @returns f32[N, P, Dv]
+ */
+export function seeImages({ config, params }: MiniGpt, pixels: Tensor, trace?: Trace): Tensor {
   const { vision } = config;
   return tf.tidy(() => {
     // 1. The vision transformer sees the whole image; it is frozen, so nothing of it is kept for a backward pass.
     const seen = evaVit({ pixels, params: params.vision, config: vision, trace });
     trace?.('vit_out', seen);
     // 2. ln_vision, and the cls token is dropped.
-    const tokens = visualTokens({ x: seen, params: params.vision, config: vision, trace });
+    return visualTokens({ x: seen, params: params.vision, config: vision, trace });
+  });
+}
+
+/**
+ * From what the tower saw to the language model's space.
+ * @param tokens f32[N, P, Dv]
+ * @returns f32[N, P / join, Dl]
+ */
+export function projectImages({ config, params }: MiniGpt, tokens: Tensor, trace?: Trace): Tensor {
+  return tf.tidy(() => {
     // 3. Four horizontal neighbours become one token, which the projector maps to the width of LLaMA.
     const joined = joinNeighbours(tokens, config.join);
     trace?.('concat4', joined);
@@ -110,17 +131,23 @@ export function encodeImages(model: MiniGpt, pixels: Tensor, trace?: Trace): Ten
  * @returns f32[B, T, Dl]
  */
 export function inputEmbeddings(model: MiniGpt, batch: DeviceBatch, trace?: Trace): Tensor {
-  const { shape, textIds, sources, pixels } = batch;
+  const { shape, textIds, sources } = batch;
   return tf.tidy(() => {
     // 4. Words become rows of the embedding matrix; image tokens take the places of their slots.
     const text = embedTokens(textIds, model.params.llama);
+    const images = imagesOf(model, batch, trace);
     const embeddings =
-      sources === undefined || pixels === undefined
+      sources === undefined || images === undefined
         ? tf.reshape(text, [...shape, text.shape[1] ?? 0])
-        : splice({ text, images: encodeImages(model, pixels, trace), sources, shape });
+        : splice({ text, images, sources, shape });
     trace?.('inputs_embeds', embeddings);
     return embeddings;
   });
+}
+
+function imagesOf(model: MiniGpt, { seen, pixels }: DeviceBatch, trace?: Trace): Tensor | undefined {
+  if (seen !== undefined) return projectImages(model, seen, trace);
+  return pixels === undefined ? undefined : encodeImages(model, pixels, trace);
 }
 
 /** What the blocks of LLaMA share in a forward over this batch. */

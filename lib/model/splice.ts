@@ -15,7 +15,8 @@ export interface SplicePlan {
 /**
  * Assigns image features to slots: images in order of their rows, and within a row the features in order. A row that was cut short
  * inside an image uses that image's first features.
- * @param request token ids int32[B * T]; number of images and features of each; `imagesPerRow` where rows may have lost whole images
+ * @param request token ids int32[B * T]; number of images and features of each; `imagesPerRow` where rows may have lost whole images;
+ *   `order`: which of the features each image takes, where equal images share them (default: its own)
  * @throws TristageError `E_IMAGE_SLOTS` when slots and images do not match, `E_TOKEN_ID` for an id outside the vocabulary
  */
 export function planSplice(request: {
@@ -25,8 +26,9 @@ export function planSplice(request: {
   images: number;
   tokensPerImage: number;
   imagesPerRow?: readonly number[] | undefined;
+  order?: ArrayLike<number> | undefined;
 }): SplicePlan {
-  const { tokenIds, images, tokensPerImage, imagesPerRow } = request;
+  const { tokenIds, images, tokensPerImage, imagesPerRow, order } = request;
   const [B, T] = request.shape;
   const textIds = textOnly(tokenIds, request.vocabulary);
   const sources = Int32Array.from({ length: B * T }, (_, i) => i);
@@ -35,7 +37,10 @@ export function planSplice(request: {
   for (let b = 0; b < B; b++) {
     let slot = 0;
     for (let i = b * T; i < (b + 1) * T; i++) {
-      if (tokenIds[i] === IMAGE_SLOT) sources[i] = B * T + firstImage * tokensPerImage + slot++;
+      if (tokenIds[i] !== IMAGE_SLOT) continue;
+      const image = firstImage + Math.floor(slot / tokensPerImage);
+      sources[i] = B * T + (order?.[image] ?? image) * tokensPerImage + (slot % tokensPerImage);
+      slot++;
     }
     const used = Math.ceil(slot / tokensPerImage);
     const owned = imagesPerRow?.[b] ?? used;

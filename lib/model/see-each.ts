@@ -1,0 +1,25 @@
+/** Images through the frozen tower, one at a time, for whoever keeps the result. */
+import { type MiniGpt, seeImages } from './minigpt.ts';
+import { countImages, normalisedPixels, type Pixels } from './vision/normalise.ts';
+
+/**
+ * What the tower makes of images. Each goes through it alone, so that the result depends on nothing but the image: TensorFlow's
+ * products differ in the last bits with the number of rows and the place among them, and what is kept must not depend on the
+ * batch in which an image happened to come first.
+ * @param pixels u8[N, S, S, 3], or f32[N, 3, S, S] normalised
+ * @returns N times f32[P, Dv], as `SeenImages.tokens`; no tensor stays behind
+ */
+export async function seeEach(model: MiniGpt, pixels: Pixels): Promise<Float32Array[]> {
+  const { vision } = model.config;
+  const images = countImages(pixels, vision.imageSize);
+  const size = pixels.length / images;
+  const seen: Float32Array[] = [];
+  for (let image = 0; image < images; image++) {
+    const own = normalisedPixels(pixels.subarray(image * size, (image + 1) * size), vision);
+    const tokens = seeImages(model, own);
+    own.dispose();
+    seen.push((await tokens.data<'float32'>()).slice());
+    tokens.dispose();
+  }
+  return seen;
+}
