@@ -33,9 +33,16 @@ const MEASURES: Readonly<Record<string, Measure>> = {
     return { report, lines: renderBench(report) };
   },
   step: async (args, log) => {
-    const { benchStep, renderBench } = await import('../../lib/run/bench/index.ts');
-    const report = await benchStep(pairedOptions(args, log));
-    return { report, lines: renderBench(report) };
+    const { benchStep } = await import('../../lib/run/bench/step/index.ts');
+    const { renderSteps } = await import('../../lib/run/bench/step/render.ts');
+    const { registry } = await import('../registry.ts');
+    const report = await benchStep({ ...pairedOptions(args, log), registry, torch: text(args, 'torch') });
+    return { report, lines: renderSteps(report) };
+  },
+  generate: async (args, log) => {
+    const { benchGenerate, renderGenerate } = await import('../../lib/run/bench/generate.ts');
+    const report = await benchGenerate({ ...pairedOptions(args, log), torch: text(args, 'torch') });
+    return { report, lines: renderGenerate(report) };
   },
   order: async (args, log) => {
     const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
@@ -62,7 +69,7 @@ export const bench: Command = {
   summary: 'Measure ourselves against plain PyTorch and webdataset on this machine, in one run',
   positional: '<what>',
   positionalSummary:
-    'ops: each operation; step: a whole training step; order: finding a step of a large mixture; data: photos from tars to packed batches',
+    'ops: each operation; step: a whole training step; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache',
   choices: Object.keys(MEASURES),
   options: {
     engine: {
@@ -70,7 +77,14 @@ export const bench: Command = {
       choices: ['torch', 'tensorflow'],
       default: 'torch',
       requiresArg: true,
-      describe: 'Which engine (ops, step)',
+      describe: 'Which engine (ops, step, generate)',
+    },
+    torch: {
+      type: 'string',
+      choices: ['debian', 'pip', 'python'],
+      requiresArg: true,
+      describe:
+        'Which libtorch (step, generate), beside a Python with the same version; default: the one of the engine',
     },
     rounds: { type: 'number', requiresArg: true, default: 5, describe: 'Rounds, in which both sides take turns' },
     threads: {
@@ -78,7 +92,7 @@ export const bench: Command = {
       requiresArg: true,
       describe: 'Threads of both sides; default: every processor, for data 2 of them',
     },
-    filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops, data)' },
+    filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops, step, data)' },
     images: { type: 'number', requiresArg: true, default: 2000, describe: 'Photos, made once (data)' },
     output: {
       type: 'string',

@@ -6,6 +6,7 @@ same machine. Only the standard library, numpy and torch are needed.
 import json
 import resource
 import sys
+import time
 
 import torch
 
@@ -27,6 +28,17 @@ def read_safetensors(path):
             file.readinto(raw)
             tensors[name] = torch.frombuffer(raw, dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return tensors
+
+
+def matmul_speed(size=2048, repeats=4):
+    """Float32 operations a second of the fastest of a few large products."""
+    a = torch.randn(size, size)
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return {"flops": 2 * size**3 / best}
 
 
 def peak_bytes():

@@ -1,8 +1,9 @@
 """A MiniGPT-v2 training step in plain PyTorch: the yardstick of `tristage bench step`.
 
-Usage: step.py CONFIG.json WEIGHTS.safetensors, then commands on stdin (see peer.py). The mathematics is that of the
-reference recipe: vision without gradient, four tokens joined, LoRA on the attention projections, all logits, AdamW.
-Every operation is the best public one that this torch version has (fused scaled_dot_product_attention from 2.0 on).
+Usage: step.py CASE.json CASE.safetensors, then commands on stdin (see peer.py). The mathematics is that of the reference
+recipe: one question a row, padded on the right, vision without gradient and computed for each row, four tokens joined, LoRA
+on the attention projections, all logits, AdamW. Every operation is the best public one that this torch version has (fused
+scaled_dot_product_attention and AdamW from 2.0 on). Labels are shifted rather than logits, which saves their copy.
 """
 import json
 import sys
@@ -29,6 +30,14 @@ def attend(q, k, v, causal):
 
 def rms_norm(x, weight, eps):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+def repeat_heads(x, times):
+    """x [B, K, T, D] -> [B, K * times, T, D]: each head of keys or values serves so many heads of queries."""
+    if times == 1:
+        return x
+    b, k, t, d = x.shape
+    return x[:, :, None].expand(b, k, times, t, d).reshape(b, k * times, t, d)
 
 
 def rotate(x, cos, sin):
@@ -62,16 +71,22 @@ class Model:
         for i in range(v["depth"]):
             b = f"{p}blocks.{i}."
             h = F.layer_norm(x, size, w[b + "norm1.weight"], w[b + "norm1.bias"], v["eps"])
-            bias = torch.cat((w[b + "attn.q_bias"], torch.zeros(size), w[b + "attn.v_bias"]))
+            if b + "attn.qkv.bias" in w:
+                bias = w[b + "attn.qkv.bias"]
+            else:
+                bias = torch.cat((w[b + "attn.q_bias"], torch.zeros(size), w[b + "attn.v_bias"]))
             qkv = F.linear(h, w[b + "attn.qkv.weight"], bias)
             q, k, val = qkv.view(*x.shape[:2], 3, v["heads"], -1).permute(2, 0, 3, 1, 4)
             o = attend(q, k, val, False).transpose(1, 2).reshape(x.shape)
-            x = x + F.linear(o, w[b + "attn.proj.weight"], w[b + "attn.proj.bias"])
+            x = x + self.scaled(F.linear(o, w[b + "attn.proj.weight"], w[b + "attn.proj.bias"]), b + "ls1.gamma")
             h = F.layer_norm(x, size, w[b + "norm2.weight"], w[b + "norm2.bias"], v["eps"])
             h = F.gelu(F.linear(h, w[b + "mlp.fc1.weight"], w[b + "mlp.fc1.bias"]))
-            x = x + F.linear(h, w[b + "mlp.fc2.weight"], w[b + "mlp.fc2.bias"])
+            x = x + self.scaled(F.linear(h, w[b + "mlp.fc2.weight"], w[b + "mlp.fc2.bias"]), b + "ls2.gamma")
         x = F.layer_norm(x, size, w["ln_vision.weight"], w["ln_vision.bias"], v["lnEps"])
         return x[:, 1:]
+
+    def scaled(self, x, name):
+        return x * self.w[name] if name in self.w else x
 
     def project(self, x, name):
         base = F.linear(x, self.w[name + ".weight"])
@@ -83,11 +98,13 @@ class Model:
     def block(self, i, x):
         """One layer of LLaMA: x [B, T, D] -> [B, T, D]"""
         w, c = self.w, self.c["llm"]
-        shape = (*x.shape[:2], c["heads"], x.shape[2] // c["heads"])
+        shape = (*x.shape[:2], -1, x.shape[2] // c["heads"])
+        times = c["heads"] // c["kvHeads"]
         b = f"llama_model.model.layers.{i}."
         h = rms_norm(x, w[b + "input_layernorm.weight"], c["rmsEps"])
         q, k, v = (self.project(h, f"{b}self_attn.{n}_proj").view(shape).transpose(1, 2) for n in "qkv")
-        o = attend(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v, True)
+        k = repeat_heads(rotate(k, self.cos, self.sin), times)
+        o = attend(rotate(q, self.cos, self.sin), k, repeat_heads(v, times), True)
         x = x + self.project(o.transpose(1, 2).reshape(x.shape), b + "self_attn.o_proj")
         h = rms_norm(x, w[b + "post_attention_layernorm.weight"], c["rmsEps"])
         h = F.silu(self.project(h, b + "mlp.gate_proj")) * self.project(h, b + "mlp.up_proj")
@@ -97,10 +114,11 @@ class Model:
         w, c = self.w, self.c["llm"]
         for i in range(c["layers"]):
             x = self.block(i, x)
-        return F.linear(rms_norm(x, w["llama_model.model.norm.weight"], c["rmsEps"]), w["llama_model.lm_head.weight"])
+        head = "llama_model.model.embed_tokens.weight" if c["tieEmbeddings"] else "llama_model.lm_head.weight"
+        return F.linear(rms_norm(x, w["llama_model.model.norm.weight"], c["rmsEps"]), w[head])
 
-    def loss(self, pixels, tokens, labels):
-        """tokens [B, T], the image slots being the run of negative ids; labels [B, T]."""
+    def token_losses(self, pixels, tokens, labels, reduction):
+        """tokens [B, T], the image slots being the run of negative ids; labels [B, T]; the loss of token t stands at t - 1."""
         w = self.w
         image = self.vision(pixels)
         image = image.reshape(image.shape[0], -1, image.shape[-1] * self.c["join"])
@@ -109,8 +127,19 @@ class Model:
         start = int((tokens[0] < 0).nonzero()[0])
         x = torch.cat((x[:, :start], image, x[:, start + image.shape[1] :]), dim=1)
         logits = self.llama(x)
-        flat = logits[:, :-1].reshape(-1, logits.shape[-1])
-        return F.cross_entropy(flat, labels[:, 1:].reshape(-1).long(), ignore_index=-1)
+        shifted = F.pad(labels[:, 1:], (0, 1), value=-1).reshape(-1).long()
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), shifted, ignore_index=-1, reduction=reduction)
+
+    def loss(self, *batch):
+        """Mean over the supervised tokens of the batch."""
+        return self.token_losses(*batch, "mean")
+
+    @torch.no_grad()
+    def rows(self, *batch):
+        """Mean loss of each row."""
+        labels = batch[2]
+        sums = self.token_losses(*batch, "none").view(labels.shape).sum(1)
+        return (sums / (labels[:, 1:] >= 0).sum(1)).tolist()
 
 
 def main():
@@ -118,7 +147,9 @@ def main():
         config = json.load(file)
     torch.set_num_threads(config["threads"])
     tensors = peer.read_safetensors(sys.argv[2])
-    batch = [tensors.pop(n) for n in ("batch.pixels", "batch.tokens", "batch.labels")]
+    tensors.pop("batch.bytes")
+    pixels, tokens, labels = (tensors.pop(n) for n in ("batch.pixels", "batch.tokens", "batch.labels"))
+    batch = [pixels[[row["image"] for row in config["rows"]]].contiguous(), tokens, labels]
     model = Model(config["model"], tensors, batch[1].shape[1])
     trained = [tensors[n] for n in model.trained]
     options = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {"foreach": True}
@@ -136,7 +167,15 @@ def main():
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds, "losses": losses}
 
-    peer.serve({"steps": steps, "describe": peer.describe, "peak": lambda: {"bytes": peer.peak_bytes()}})
+    peer.serve(
+        {
+            "steps": steps,
+            "rows": lambda: {"rows": model.rows(*batch)},
+            "describe": peer.describe,
+            "matmul": peer.matmul_speed,
+            "peak": lambda: {"bytes": peer.peak_bytes()},
+        }
+    )
 
 
 if __name__ == "__main__":

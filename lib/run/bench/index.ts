@@ -1,13 +1,10 @@
 /** `tristage bench`: our engines against plain PyTorch on this machine, both in one run, reported as ratios. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import type { EngineInfo, EngineName } from '../../engine/engine.ts';
 import { OP_CASES } from './op-cases.ts';
 import { measurePaired, type PairedResult, type Spread } from './paired.ts';
 import type { Peer } from './peer.ts';
 import { findPythonTorch, startPython, startWorker } from './sides.ts';
-import { midCase, type StepCase, writeStepCase } from './step-case.ts';
 
 export interface BenchOptions {
   engine: EngineName;
@@ -31,8 +28,6 @@ export interface BenchCase {
   speed: { ratio: number; spread: Spread; oursSeconds: Spread; theirsSeconds: Spread };
   /** `ratio` is ours divided by theirs, of the largest resident memory of the whole process: below 1, we need less. */
   memory?: { ratio: number; oursBytes: number; theirsBytes: number };
-  /** Largest difference of the losses of the same update on both sides, relative. */
-  lossDifference?: number;
 }
 
 export interface BenchReport {
@@ -100,68 +95,15 @@ export async function benchOps({
   });
 }
 
-interface Steps {
-  seconds: number[];
-  losses: number[];
-}
-
-/** Losses of the first updates on both sides, before timing: the same mathematics or no comparison. */
-async function compareLosses(ours: Peer, theirs: Peer): Promise<number> {
-  const a = (await ours.ask<Steps>({ do: 'steps', count: 2 })).losses;
-  const b = (await theirs.ask<Steps>({ do: 'steps', count: 2 })).losses;
-  return Math.max(...a.map((loss, i) => Math.abs(loss - b[i]!) / Math.abs(b[i]!)));
-}
-
-async function benchStepCase(stepCase: StepCase, options: BenchOptions, threads: number): Promise<BenchCase> {
-  const { engine, rounds = 5, log } = options;
-  const folder = await mkdtemp(join(tmpdir(), 'tristage-bench-'));
-  try {
-    log?.(`writing the case ${stepCase.name}`);
-    const { weights } = await writeStepCase(stepCase, folder);
-    const description = join(folder, 'case.json');
-    await writeFile(description, JSON.stringify({ ...stepCase, threads }));
-    const ours = startWorker({ name: 'step', engine, args: [String(threads), description, weights] });
-    const { python, version } = await partnerOf(engine, ours);
-    const theirs = startPython(python, 'step.py', [description, weights]);
-    return await withSides(ours, theirs, async () => {
-      const { torch } = await theirs.ask<Description>({ do: 'describe' });
-      const lossDifference = await compareLosses(ours, theirs);
-      log?.(`losses of both sides differ by ${lossDifference.toExponential(1)} (relative)`);
-      const run = (peer: Peer) => async () => (await peer.ask<Steps>({ do: 'steps', count: 1 })).seconds;
-      const speed = speedOf(await measurePaired({ rounds, ours: run(ours), theirs: run(theirs) }));
-      const [oursBytes, theirsBytes] = [
-        (await ours.ask<{ bytes: number }>({ do: 'peak' })).bytes,
-        (await theirs.ask<{ bytes: number }>({ do: 'peak' })).bytes,
-      ];
-      const memory = { ratio: oursBytes / theirsBytes, oursBytes, theirsBytes };
-      const name = engine === 'torch' ? stepCase.name : `${engine}-${stepCase.name}`;
-      return { name, engine, library: version, torch, speed, memory, lossDifference };
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/**
- * A full training step of the mid-size model.
- * @throws E_BENCH_PYTHON, E_BENCH_SCRIPT, E_BENCH_PEER
- */
-export async function benchStep(options: BenchOptions): Promise<BenchReport> {
-  const threads = options.threads ?? availableParallelism();
-  const result = await benchStepCase(midCase(), options, threads);
-  return { threads, rounds: options.rounds ?? 5, cases: [result] };
-}
-
 /** The report as lines for a terminal. */
 export function renderBench({ threads, rounds, cases }: BenchReport): string {
   const lines = [`${threads} threads, ${rounds} rounds, A B A B; speed = theirs / ours, memory = ours / theirs`];
-  for (const { name, library, torch, speed, memory, lossDifference } of cases) {
+  for (const { name, library, torch, speed, memory } of cases) {
     const ms = (seconds: number) => (seconds * 1000).toPrecision(4);
     lines.push(
       `${name.padEnd(34)} speed ${speed.ratio.toFixed(2)} (${speed.spread.min.toFixed(2)}-${speed.spread.max.toFixed(2)})` +
         `  ours ${ms(speed.oursSeconds.median)} ms  theirs ${ms(speed.theirsSeconds.median)} ms` +
         (memory ? `  memory ${memory.ratio.toFixed(2)}` : '') +
-        (lossDifference === undefined ? '' : `  losses within ${lossDifference.toExponential(1)}`) +
         `  [${library} / PyTorch ${torch}]`,
     );
   }

@@ -1,4 +1,4 @@
-/** Our side of `tristage bench step`: the trainer's own update on the weights and the batch of a file. */
+/** Our side of `tristage bench step`: the trainer's own update on the weights and the samples of a file. */
 import { readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { openEngine } from '../../engine/engine.ts';
@@ -6,16 +6,18 @@ import { openSafetensors, type SafetensorsFile } from '../../formats/safetensors
 import { createMiniGpt } from '../../model/minigpt.ts';
 import { trainableOf } from '../../model/store.ts';
 import { createAdamW } from '../../train/adamw.ts';
-import { trainStep } from '../../train/step.ts';
+import { type StepBatch, trainStep } from '../../train/step.ts';
+import { matmulSpeed } from './matmul-speed.ts';
 import { servePeer } from './peer.ts';
-import type { StepCase } from './step-case.ts';
+import { type CaseTensors, ourBatch, workOf } from './step/batch.ts';
+import type { StepCase, StepMode } from './step/case.ts';
 
-const [backend, threads, casePath, weightsPath] = process.argv.slice(2) as [string, string, string, string];
+const [backend, casePath, weightsPath, mode] = process.argv.slice(2) as [string, string, string, StepMode];
 const stepCase = JSON.parse(readFileSync(casePath, 'utf8')) as StepCase;
 const engine = await openEngine({
   backend: backend as 'torch' | 'tensorflow',
   device: 'cpu',
-  threads: Number(threads),
+  threads: stepCase.threads,
 });
 
 /** Tensors of the file one by one, so that the file never lies in memory as a whole. */
@@ -37,43 +39,48 @@ const model = createMiniGpt({
   trainable: (name) => name.includes('.lora_') || name.startsWith('llama_proj.'),
   seed: 0,
 });
-const batch = {
-  tokenIds: new Int32Array(read('batch.tokens').buffer),
+const tensors: CaseTensors = {
+  tokens: new Int32Array(read('batch.tokens').buffer),
   labels: new Int32Array(read('batch.labels').buffer),
-  attentionMask: new Uint8Array(stepCase.batch * stepCase.tokens).fill(1),
-  shape: [stepCase.batch, stepCase.tokens] as const,
-  pixels: new Float32Array(read('batch.pixels').buffer),
+  bytes: read('batch.bytes'),
 };
 await handle.close();
 await file.close();
 
+const { batch, order } = ourBatch(stepCase, tensors, mode);
 const trainable = trainableOf(model.store);
 const optimizer = createAdamW(trainable, { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.05 });
 let updates = 0;
 
-async function steps({ count }: { count: number }): Promise<{ seconds: number[]; losses: number[] }> {
+/** Updates, and what came of them; `rows` are the mean losses of the samples in the order of the case, at the last update. */
+async function steps({ count }: { count: number }) {
   const seconds: number[] = [];
   const losses: number[] = [];
+  let rows: number[] = [];
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    const { loss } = await trainStep({
+    const result = await trainStep({
       model,
       trainable,
       optimizer,
-      microBatches: [batch],
+      microBatches: [batch as StepBatch],
       step: updates++,
       lr: stepCase.lr,
-      options: { supervisedOnly: false },
+      options: { supervisedOnly: mode !== 'a' },
     });
     seconds.push((performance.now() - start) / 1000);
-    losses.push(loss);
+    losses.push(result.loss);
+    rows = [];
+    for (const [place, { loss, tokens }] of result.rows.entries()) rows[order[place]!] = loss / tokens;
   }
-  return { seconds, losses };
+  return { seconds, losses, rows };
 }
 
 await servePeer({
   steps: (command) => steps(command as never),
   describe: () => engine,
+  work: () => workOf(batch, mode),
+  matmul: () => matmulSpeed(),
   // ru_maxrss is in KiB on Linux, as the other side reports it.
   peak: () => ({ bytes: process.resourceUsage().maxRSS * 1024 }),
 });

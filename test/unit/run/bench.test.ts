@@ -1,16 +1,9 @@
 /** The parts of `tristage bench` that do not measure: pairing, spread, and the line protocol with a side. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { TristageError } from '../../../lib/core/errors.ts';
-import { readSafetensors } from '../../../lib/formats/safetensors.ts';
-import { preset } from '../../../lib/model/presets.ts';
-import { modelShapes } from '../../../lib/model/shapes.ts';
 import { measurePaired, spreadOf } from '../../../lib/run/bench/paired.ts';
 import { startPeer } from '../../../lib/run/bench/peer.ts';
-import { writeStepCase } from '../../../lib/run/bench/step-case.ts';
 
 const ECHO = `
   require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
@@ -55,20 +48,5 @@ describe('bench', () => {
     await mumbling.close();
     const absent = startPeer('absent', ['/nonexistent/program']);
     await assert.rejects(absent.ask({ do: 'double' }), isPeerError(/ENOENT/));
-  });
-
-  test('a case holds every weight of its model and a batch whose answers are supervised', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'tristage-bench-test-'));
-    try {
-      const base = preset('tiny');
-      const model = { ...base, llm: { ...base.llm, vocabulary: 64 } };
-      const { weights } = await writeStepCase({ name: 'x', model, batch: 2, tokens: 40, answer: 5, lr: 1e-3 }, folder);
-      const tensors = await readSafetensors(weights);
-      for (const [name, shape] of modelShapes(model)) assert.deepEqual(tensors.get(name)?.shape, [...shape], name);
-      const labels = new Int32Array(tensors.get('batch.labels')!.bytes.buffer);
-      assert.equal(labels.filter((label) => label >= 0).length, 2 * 5);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
   });
 });
