@@ -38,26 +38,30 @@ export interface PythonTorch {
 /**
  * A Python that imports PyTorch: TRISTAGE_INTEROP_PYTHON, else the first on PATH.
  * @param version of our libtorch; only the same major and minor version is a fair partner. Absent: the first that works.
+ * @param beside a package that must be there too
  * @throws E_BENCH_PYTHON with the install command
  */
-export async function findPythonTorch(version: string | undefined): Promise<PythonTorch> {
+export async function findPythonTorch(version: string | undefined, beside = 'torch'): Promise<PythonTorch> {
+  const ask = `import importlib.util as u, torch; print(torch.__version__, u.find_spec("${beside}") is not None)`;
   const wanted = version?.split('.').slice(0, 2).join('.');
   const found: string[] = [];
   const named = process.env['TRISTAGE_INTEROP_PYTHON'];
   for (const python of named === undefined ? everyPython() : [named, ...everyPython()]) {
-    const { status, stdout } = await runCommand(python, ['-c', 'import torch; print(torch.__version__)']);
+    const { status, stdout } = await runCommand(python, ['-c', ask]);
     if (status !== 0) continue;
-    const own = stdout.trim();
-    if (wanted === undefined || own.startsWith(`${wanted}.`)) return { python, version: own };
-    found.push(`${python}: torch ${own}`);
+    const [own = '', hasOther] = stdout.trim().split(' ');
+    const fits = wanted === undefined || own.startsWith(`${wanted}.`);
+    if (fits && hasOther === 'True') return { python, version: own };
+    found.push(`${python}: torch ${own}${hasOther === 'True' ? '' : ` without ${beside}`}`);
   }
+  const more = beside === 'torch' ? '' : ` ${beside}`;
   throw new TristageError({
     kind: 'environment',
     code: 'E_BENCH_PYTHON',
     message: 'The benchmark needs a Python with the same PyTorch as the engine',
     found: found.length > 0 ? found.join('; ') : 'no python3 that imports torch',
-    expected: `torch ${wanted ?? 'of any version'}`,
-    fix: `apt-get install python3-torch libopenblas0-openmp for torch 1.13, or pip install torch==${version ?? 'VERSION'}`,
+    expected: `torch ${wanted ?? 'of any version'}${more}`,
+    fix: `apt-get install python3-torch libopenblas0-openmp for torch 1.13, or pip install torch==${version ?? 'VERSION'}${more}; TRISTAGE_INTEROP_PYTHON names a python that is not on PATH`,
   });
 }
 
