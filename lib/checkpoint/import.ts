@@ -34,6 +34,8 @@ export interface ShapeDifference {
   expected: readonly number[];
 }
 
+type WantedDtype = 'F32' | 'F16' | 'BF16' | 'keep';
+
 export interface ImportRequest {
   /** See {@link openWeights}. */
   path: string;
@@ -47,8 +49,8 @@ export interface ImportRequest {
   ignore?: (name: string) => boolean;
   /** Shapes to pass on as they are though they differ, such as a position embedding of another grid. Default none. */
   acceptShape?: (name: string, shape: readonly number[]) => boolean;
-  /** Every float tensor is brought to this dtype. Default F32; `keep` leaves the file's own. */
-  dtype?: 'F32' | 'F16' | 'BF16' | 'keep';
+  /** The dtype that every float tensor is brought to, or each by its name. Default F32; `keep` leaves the file's own. */
+  dtype?: WantedDtype | ((name: string) => WantedDtype);
   /** Blocks of the model's ViT; see {@link meaningOf}. */
   vitDepth?: number;
 }
@@ -74,7 +76,7 @@ export interface OpenImport {
   readonly report: ImportReport;
   /** The files that hold what was found. */
   readonly files: ReadonlySet<string>;
-  /** One of the found tensors in fresh memory, of the wanted dtype. @param name in memory */
+  /** One of the found tensors in fresh memory, of the dtype that is wanted for it. @param name in memory */
   read(name: string): Promise<HostTensor>;
   close(): Promise<void>;
 }
@@ -89,13 +91,15 @@ export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Prom
     const { report, keys } = compareWeights(file, request);
     const [fault] = strictFaults(report, request.optional);
     if (fault !== undefined) throw fault;
-    const dtype = request.dtype ?? 'F32';
-    if (dtype !== 'keep') report.cast.push(...castsTo(dtype, { file, report, keys }));
+    const { dtype: wanted = 'F32' } = request;
+    const dtypeOf = typeof wanted === 'function' ? wanted : () => wanted;
+    report.cast.push(...castsTo(dtypeOf, { file, report, keys }));
     return {
       report,
       files: new Set([...keys.values()].map((key) => file.entries.get(key)!.file)),
       read: async (name) => {
         const key = keys.get(name)!;
+        const dtype = dtypeOf(name);
         if (dtype === 'F32' && file.readWide !== undefined) return castFloat(await file.readWide(key), dtype);
         const tensor = await file.read(key);
         return dtype === 'keep' ? tensor : castFloat(tensor, dtype);
@@ -173,11 +177,13 @@ export function compareWeights(
 }
 
 function castsTo(
-  dtype: HostDtype,
+  dtypeOf: (name: string) => WantedDtype,
   { file, report, keys }: { file: WeightsFile; report: ImportReport; keys: ReadonlyMap<string, string> },
 ): ImportReport['cast'] {
   return report.found.flatMap((name) => {
     const entry = file.entries.get(keys.get(name)!)!;
+    const dtype = dtypeOf(name);
+    if (dtype === 'keep') return [];
     const isSame = entry.dtype === dtype && entry.stored === undefined;
     return isSame ? [] : [{ name, from: entry.stored ?? entry.dtype, to: dtype }];
   });

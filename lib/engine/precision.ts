@@ -10,11 +10,11 @@ export type Precision = 'float32' | 'bf16';
 export const ELEMENT_BYTES: Readonly<Record<Precision, number>> = { float32: 4, bf16: 2 };
 
 /**
- * The format in which a weight lies on the engine. Weights that train stay float32, and so do vectors: norms and biases are a
- * ten-thousandth of a model, and an update of a rounded bias would be lost before it counts.
- * @param weight `frozen`: whether neither this run nor, of the part of the model it belongs to, an adapter's trains it
+ * The format in which a weight lies on the engine. Frozen matrices take the precision; weights that train stay float32, and so does what
+ * is added or multiplied element by element (vectors, and tables whose first side is 1): a thousandth of a model at most.
  */
 export function storedIn(weight: { precision: Precision; shape: readonly number[]; frozen: boolean }): Precision {
   const { precision, shape, frozen } = weight;
-  return frozen && shape.length >= 2 ? precision : 'float32';
+  const isMatrix = shape.length >= 2 && shape[0] !== 1;
+  return frozen && isMatrix ? precision : 'float32';
 }

@@ -180,6 +180,15 @@ export function toFloat32(tensor: HostTensor): Float32Array {
 }
 
 /**
+ * The raw words of a BF16 tensor; they may share the tensor's memory.
+ * @throws TristageError E_TENSOR for another dtype
+ */
+export function bfloat16Words(tensor: HostTensor): Uint16Array {
+  if (tensor.dtype !== 'BF16') throw tensorError(tensor, 'a BF16 tensor was expected', 'BF16');
+  return elements(tensor) as Uint16Array;
+}
+
+/**
  * The elements of an integer or boolean tensor as int32. For an I32 tensor the result may share the tensor's memory.
  * @throws TristageError E_TENSOR for a float dtype or a value outside int32
  */
@@ -220,8 +229,19 @@ export function fromInt32(values: Int32Array, shape: readonly number[]): HostTen
 export function castFloat(tensor: HostTensor, dtype: 'F32' | 'F16' | 'BF16'): HostTensor {
   if (tensor.dtype === dtype) return tensor;
   if (!isFloatDtype(tensor.dtype)) throw tensorError(tensor, 'a float tensor was expected', 'a dtype of fractions');
-  const values = toFloat32(tensor);
-  if (dtype === 'F32') return fromFloat32(values, tensor.shape);
-  const words = dtype === 'F16' ? float32ToHalf(values) : float32ToBfloat16(values);
+  if (dtype === 'F32') return fromFloat32(toFloat32(tensor), tensor.shape);
+  checkHostTensor(tensor);
+  const size = DTYPE_BYTES[tensor.dtype];
+  const words = new Uint16Array(tensor.bytes.byteLength / size);
+  // In pieces, so that no float32 copy of a large tensor arises.
+  for (let from = 0; from < words.length; from += CAST_PIECE) {
+    const count = Math.min(CAST_PIECE, words.length - from);
+    const bytes = tensor.bytes.subarray(from * size, (from + count) * size);
+    const values = toFloat32({ dtype: tensor.dtype, shape: [count], bytes });
+    words.set(dtype === 'F16' ? float32ToHalf(values) : float32ToBfloat16(values), from);
+  }
   return { dtype, shape: [...tensor.shape], bytes: new Uint8Array(words.buffer) };
 }
+
+/** Elements that are converted at a time. */
+const CAST_PIECE = 1 << 20;

@@ -1,5 +1,7 @@
 /** Weights on the device: a flat store under published names. */
 import { TristageError } from '../core/errors.ts';
+import { narrowTensor } from '../engine/narrow.ts';
+import type { Precision } from '../engine/precision.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import { initialValues } from './init.ts';
 import { POS_EMBED, type ShapeTable } from './shapes.ts';
@@ -13,6 +15,15 @@ export interface HostWeight {
   shape: readonly number[];
   values: Float32Array;
 }
+
+/** A weight as a file may hold it: raw bfloat16 words go to the engine as they are, for weights that lie in bfloat16 there. */
+export interface LoadedWeight {
+  shape: readonly number[];
+  values: Float32Array | Uint16Array;
+}
+
+/** In which format a frozen weight lies on the engine, by in-memory name and shape. */
+export type WeightStorage = (name: string, shape: readonly number[]) => Precision;
 
 /** Gives the loaded weight of a name, or undefined where the model shall start it at random. Called once a name, in order. */
 export type WeightSource = (name: string) => HostWeight | undefined;
@@ -39,10 +50,12 @@ interface ParamsRequest {
   shapes: ShapeTable;
   trainable: (name: string) => boolean;
   seed: number;
+  /** Default: float32. */
+  storage?: WeightStorage | undefined;
 }
 
 /** As {@link WeightSource}, for weights that are read when they are asked for. */
-export type WeightReader = (name: string) => Promise<HostWeight | undefined>;
+export type WeightReader = (name: string) => Promise<LoadedWeight | undefined>;
 
 /**
  * As {@link createParams}, one weight after the other: of what is read, no more than one is in host memory at a time.
@@ -59,10 +72,14 @@ export async function loadParams(request: ParamsRequest & { source: WeightReader
   return store;
 }
 
-function startParam({ shapes, trainable, seed }: ParamsRequest, name: string, loaded: HostWeight | undefined): Tensor {
+function startParam(request: ParamsRequest, name: string, loaded: LoadedWeight | undefined): Tensor {
+  const { shapes, trainable, seed, storage = () => 'float32' } = request;
   const shape = shapes.get(name) ?? [];
   const values = loaded === undefined ? initialValues({ seed, name, shapes }) : fitted({ name, shape, loaded });
-  return createParam({ values, shape, trainable: trainable(name) });
+  const trains = trainable(name);
+  if (!trains && storage(name, shape) === 'bf16') return tf.keep(narrowTensor(values, shape));
+  if (values instanceof Float32Array) return createParam({ values, shape, trainable: trains });
+  throw wordsError(name);
 }
 
 /** @returns a frozen tensor or a trainable variable that owns a copy of the values on the engine */
@@ -74,14 +91,27 @@ export function createParam(request: { values: Float32Array; shape: readonly num
   return variable;
 }
 
-function fitted(request: { name: string; shape: readonly number[]; loaded: HostWeight }): Float32Array {
+function fitted(request: { name: string; shape: readonly number[]; loaded: LoadedWeight }): LoadedWeight['values'] {
   const { name, shape, loaded } = request;
+  const { values } = loaded;
   const [, tokens = 0, width = 0] = shape;
-  if (name === POS_EMBED && loaded.shape.length === 3 && loaded.shape[2] === width) {
-    return resizePosEmbed({ values: loaded.values, width, grid: posEmbedGrid(tokens) });
+  if (name === POS_EMBED && loaded.shape.length === 3 && loaded.shape[2] === width && values instanceof Float32Array) {
+    return resizePosEmbed({ values, width, grid: posEmbedGrid(tokens) });
   }
   if (!sameShape(shape, loaded.shape)) throw shapeError(name, loaded.shape, shape);
-  return loaded.values;
+  return values;
+}
+
+/** A fault of whoever reads: only what lies in bfloat16 is read as words. */
+function wordsError(name: string): TristageError {
+  return new TristageError({
+    kind: 'failure',
+    code: 'E_DTYPE',
+    message: 'a weight that is float32 on the engine was read as bfloat16',
+    where: name,
+    found: 'raw words',
+    expected: 'float32',
+  });
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

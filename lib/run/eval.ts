@@ -16,6 +16,7 @@ import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
 import { openParent } from './parent.ts';
 import { openRuns } from './plugins.ts';
+import { storageOf } from './storage.ts';
 import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel, type StartWeights } from './weights.ts';
 
@@ -153,11 +154,15 @@ async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<
   }
 }
 
-async function modelOf({ config }: OpenedRun, from: { checkpoint?: string; init?: StartWeights | undefined }) {
+async function modelOf(
+  { config, registry }: OpenedRun,
+  from: { checkpoint?: string; init?: StartWeights | undefined },
+) {
   const { model } = await assembleModel({
     config: modelConfigOf(config),
     weights: config.model.weights,
     trainable: () => false,
+    storage: storageOf(config, registry),
     seed: config.train.seed,
     ...from,
   });

@@ -16,6 +16,7 @@ import type { MiniGpt } from '../model/minigpt.ts';
 import type { Registry } from './config.ts';
 import { modelConfigOf } from './model-config.ts';
 import { openRun } from './open-run.ts';
+import { storageOf } from './storage.ts';
 import { tokenizerOf } from './vocabulary.ts';
 import { assembleModel } from './weights.ts';
 
@@ -48,7 +49,7 @@ export async function openAnswerer(request: AnswererRequest): Promise<Answerer> 
 }
 
 async function openTrained(request: AnswererRequest): Promise<Answerer> {
-  const { config, checkpoint } = await openRun(request.checkpoint, { registry: request.registry });
+  const { config, checkpoint, registry } = await openRun(request.checkpoint, { registry: request.registry });
   const tokenizer = await tokenizerOf(checkpoint, config);
   const { backend, device, threads } = config.engine;
   await openFor(request, { backend, device, threads });
@@ -57,6 +58,7 @@ async function openTrained(request: AnswererRequest): Promise<Answerer> {
     weights: { ...config.model.weights, ...request.outside },
     checkpoint: checkpoint.modelFile,
     trainable: () => false,
+    storage: storageOf(config, registry),
     seed: config.train.seed,
   });
   return answerer(model, { tokenizer, transform: config.data.transform });

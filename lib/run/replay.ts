@@ -17,6 +17,7 @@ import { modelConfigOf } from './model-config.ts';
 import { readRun } from './open-run.ts';
 import { openParent } from './parent.ts';
 import { RUN_FILES } from './run-folder.ts';
+import { storageOf } from './storage.ts';
 import { assembleModel } from './weights.ts';
 
 /** A sample of the batch, put through the model again. */
@@ -65,6 +66,7 @@ export async function replayDump(
     checkpoint: from === undefined ? undefined : (await openCheckpoint(from)).modelFile,
     init,
     trainable: trainableIn(config.train.trainable ?? stageOf(config, own).trains),
+    storage: storageOf(config, own),
     seed: config.train.seed,
   });
   try {

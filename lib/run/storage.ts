@@ -1,12 +1,10 @@
 /** In which format the weights of a run lie on the engine. */
 
 import type { RunConfig } from '../config/schema.ts';
-import { type Precision, storedIn } from '../engine/precision.ts';
+import { storedIn } from '../engine/precision.ts';
+import type { WeightStorage } from '../model/store.ts';
 import { groupOf } from '../train/trainable.ts';
 import { type Registry, stageOf } from './config.ts';
-
-/** The format of a weight, by in-memory name and shape. */
-export type WeightStorage = (name: string, shape: readonly number[]) => Precision;
 
 /** What may lie in bfloat16: projector and adapters are small, and what one stage freezes another one trained in float32. */
 const LARGE_GROUPS: readonly string[] = ['vision', 'llm'];

@@ -38,6 +38,7 @@ import { openRecorder, type Recorder } from './recorder.ts';
 import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run-folder.ts';
 import { describeShares, mixtureShares } from './shares.ts';
 import { startingPoint } from './starting-point.ts';
+import { storageOf } from './storage.ts';
 import { summaryOf } from './summary.ts';
 import { checkTokenizer } from './tokenizer.ts';
 import { updater } from './update.ts';
@@ -192,6 +193,7 @@ async function openModel(
     checkpoint: checkpoint?.modelFile,
     init: parent?.weights,
     trainable: trainableIn(trainable ?? stageOf(config, registry).trains),
+    storage: storageOf(config, registry),
     seed,
   });
   const optimizer = createAdamW(trainableOf(assembled.model.store), {

@@ -5,11 +5,11 @@ import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { sha256File } from '../core/hash.ts';
-import { toFloat32 } from '../formats/host-tensor.ts';
+import { bfloat16Words, toFloat32 } from '../formats/host-tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { loadMiniGpt, type MiniGpt } from '../model/minigpt.ts';
 import { modelShapes, type ShapeTable } from '../model/shapes.ts';
-import type { HostWeight } from '../model/store.ts';
+import type { LoadedWeight, WeightStorage } from '../model/store.ts';
 import { groupOf } from '../train/trainable.ts';
 import { type WeightsPart, weightsParts } from './model-config.ts';
 import { checkAdapters, checkLanguageModel, isPosEmbed, missingError, publishedRequest } from './published.ts';
@@ -32,6 +32,8 @@ export interface AssembleRequest {
   init?: StartWeights | undefined;
   trainable: (name: string) => boolean;
   seed: number;
+  /** In which format frozen weights lie on the engine. Default: float32. */
+  storage?: WeightStorage | undefined;
 }
 
 export interface Assembled {
@@ -66,21 +68,29 @@ interface Sources {
  * @throws TristageError E_WEIGHT_* for files that do not fit the model, naming file and key; E_LLAMA_MISMATCH
  */
 export async function assembleModel(request: AssembleRequest): Promise<Assembled> {
-  const { config, checkpoint, init, trainable, seed } = request;
+  const { config, checkpoint, init, trainable, seed, storage } = request;
   const shapes = modelShapes(config);
+  const dtypeOf = fileDtypes(shapes, request);
   const sources: Sources = { holders: new Map(), external: new Set(), files: new Map(), loads: [], opened: [] };
   try {
     const own = checkpoint === undefined ? init : checkpointWeights(checkpoint);
-    if (own !== undefined) await openOwn(own, shapes, sources);
-    await openPublished(request, sources);
+    if (own !== undefined) openOwn(await own.open(shapes, dtypeOf), sources);
+    await openPublished(request, { dtypeOf, sources });
     checkComplete(request, shapes, sources);
     const stored = new Set([...shapes.keys()].filter((name) => trainable(name) || !sources.external.has(name)));
     const source = async (name: string) => sources.holders.get(name)?.read(name);
-    const model = await loadMiniGpt({ config, trainable, seed, source });
+    const model = await loadMiniGpt({ config, trainable, seed, source, storage });
     return { model, stored, external: await hashFiles(sources.files), loads: sources.loads };
   } finally {
     for (const { close } of sources.opened) await close();
   }
+}
+
+/** How a weight is read: as bfloat16 where it will lie in that, else as float32. */
+export type FileDtypes = (name: string) => 'F32' | 'BF16';
+
+function fileDtypes(shapes: ShapeTable, { storage, trainable }: AssembleRequest): FileDtypes {
+  return (name) => (!trainable(name) && storage?.(name, shapes.get(name) ?? []) === 'bf16' ? 'BF16' : 'F32');
 }
 
 /** Weights that are there and have not been read. */
@@ -88,8 +98,8 @@ export interface OpenWeights {
   names: Iterable<string>;
   /** What a file was found to hold. */
   report?: ImportReport | undefined;
-  /** One of the names; read once. */
-  read(name: string): Promise<HostWeight>;
+  /** One of the names, in fresh memory. */
+  read(name: string): Promise<LoadedWeight | undefined>;
   close(): Promise<void>;
 }
 
@@ -99,57 +109,48 @@ export interface StartWeights {
   where: string;
   /**
    * @param shapes every weight of the model that is to be made
+   * @param dtypeOf how they are read; absent: as float32
    * @returns those that are there
    */
-  open(shapes: ShapeTable): Promise<OpenWeights>;
+  open(shapes: ShapeTable, dtypeOf?: FileDtypes): Promise<OpenWeights>;
 }
 
 /** The weights in model.safetensors of a checkpoint. */
 export function checkpointWeights(path: string): StartWeights {
   return {
     where: path,
-    open: async (expected) =>
-      openedWeights(await openImport({ path, expected, optional: () => true, acceptShape: isPosEmbed })),
+    open: async (expected, dtype = () => 'F32') =>
+      openedWeights(await openImport({ path, expected, optional: () => true, acceptShape: isPosEmbed, dtype })),
   };
 }
 
 function openedWeights({ report, read, close }: OpenImport): OpenWeights {
-  const weight = async (name: string): Promise<HostWeight> => {
+  const weight = async (name: string): Promise<LoadedWeight> => {
     const tensor = await read(name);
-    return { shape: tensor.shape, values: toFloat32(tensor) };
+    return { shape: tensor.shape, values: tensor.dtype === 'BF16' ? bfloat16Words(tensor) : toFloat32(tensor) };
   };
   return { names: report.found, report, read: weight, close };
 }
 
-/** Weights that are in memory already; each is let go when it is taken. */
-export function weightsInMemory(weights: ReadonlyMap<string, HostWeight>): OpenWeights {
-  const left = new Map(weights);
-  return {
-    names: [...left.keys()],
-    read: async (name) => {
-      const weight = left.get(name);
-      if (weight === undefined) throw new Error(`the weight ${name} was taken before`);
-      left.delete(name);
-      return weight;
-    },
-    close: async () => left.clear(),
-  };
-}
-
-async function openOwn(own: StartWeights, shapes: ShapeTable, { holders, loads, opened }: Sources): Promise<void> {
-  const weights = await own.open(shapes);
+function openOwn(weights: OpenWeights, { holders, loads, opened }: Sources): void {
   opened.push(weights);
   for (const name of weights.names) holders.set(name, weights);
   if (weights.report !== undefined) loads.push({ part: 'checkpoint', report: weights.report });
 }
 
-async function openPublished({ config, weights }: AssembleRequest, sources: Sources): Promise<void> {
+async function openPublished(
+  { config, weights }: AssembleRequest,
+  { dtypeOf, sources }: { dtypeOf: FileDtypes; sources: Sources },
+): Promise<void> {
   for (const { key, shapes, optional } of weightsParts(config)) {
     const path = weights[key];
     const expected = new Map([...shapes].filter(([name]) => !sources.holders.has(name)));
     if (path === undefined || expected.size === 0) continue;
     if (key === 'llm') await checkLanguageModel(config, path);
-    const found = await openImport(publishedRequest(config, { path, expected, optional }));
+    const found = await openImport({
+      ...publishedRequest(config, { path, expected, optional }),
+      dtype: dtypeOf,
+    });
     const part = openedWeights(found);
     sources.opened.push(part);
     checkAdapters(found.report);

@@ -10,6 +10,7 @@ import { registerFusedKernels } from '../ops/index.ts';
 import { tf } from '../tf.ts';
 import { type Addon, addonFor, isBuilt, nodePackage } from './build.ts';
 import { LIBRARIES, missingParts, namedTensorflow, tensorflowCache } from './locate.ts';
+import { registerNarrow } from './narrow.ts';
 
 export const BACKEND = 'tensorflow';
 
@@ -187,6 +188,7 @@ export async function openTensorflow({ device, threads }: TensorflowOptions): Pr
       fix: 'set device to cpu or auto, or run tristage setup --engine tensorflow where the GPU is',
     });
   }
+  registerNarrow(BACKEND, tf.backend());
   registerFusedKernels(BACKEND, {});
   refuseMissingKernels(BACKEND);
   return { device: usesGpu ? 'cuda' : 'cpu', version: binding().TF_Version, threads: count };

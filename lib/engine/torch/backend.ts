@@ -1,8 +1,9 @@
 /** tfjs's storage over libtorch: each data id holds one native tensor whose shape is the logical shape. */
 
 import { TristageError } from '../../core/errors.ts';
+import type { NarrowStore } from '../narrow.ts';
 import { type DataId, type DataType, type TensorInfo, type TypedArray, tf } from '../tf.ts';
-import { type Handle, native } from './binding.ts';
+import { type Handle, native, operator } from './binding.ts';
 
 export const BACKEND_NAME = 'torch';
 
@@ -12,7 +13,11 @@ interface TorchData extends DataId {
   handle: Handle;
   /** How many tensors share this data; 0 when it is gone. */
   references: number;
+  /** Whether it lies in bfloat16. */
+  readonly narrow: boolean;
 }
+
+const convert = operator('aten::to.dtype');
 
 const isTorchData = (dataId: DataId, owner: TorchBackend): dataId is TorchData =>
   (dataId as Partial<TorchData>).owner === owner;
@@ -51,6 +56,7 @@ function toHostArray(values: unknown, dtype: DataType): TypedArray {
 export class TorchBackend extends tf.KernelBackend {
   readonly device: string;
   private count = 0;
+  private narrowCount = 0;
   /** Data that another backend made first keeps its own id. */
   private readonly moved = new WeakMap<DataId, TorchData>();
 
@@ -68,9 +74,10 @@ export class TorchBackend extends tf.KernelBackend {
     return this.moved.get(dataId)!;
   }
 
-  private adopt(handle: Handle, references: number): TorchData {
+  private adopt(handle: Handle, references: number, narrow = false): TorchData {
     this.count++;
-    return { owner: this, handle, references };
+    if (narrow) this.narrowCount++;
+    return { owner: this, handle, references, narrow };
   }
 
   private upload(values: unknown, shape: readonly number[], dtype: DataType): Handle {
@@ -88,7 +95,28 @@ export class TorchBackend extends tf.KernelBackend {
 
   /** Wraps a new native tensor, whose owner the result becomes. */
   output(handle: Handle, shape: number[], dtype: DataType): TensorInfo {
-    return { dataId: this.adopt(handle, 1), shape, dtype };
+    // Only what came of a tensor in bfloat16 can be one.
+    const narrow = this.narrowCount > 0 && dtype === 'float32' && native().dtype(handle) === 'BFloat16';
+    return { dataId: this.adopt(handle, 1, narrow), shape, dtype };
+  }
+
+  /** Tensors in bfloat16 behind a logical float32. */
+  readonly narrow: NarrowStore = this.narrowStore();
+
+  private narrowStore(): NarrowStore {
+    const backend = this;
+    return {
+      get count() {
+        return backend.narrowCount;
+      },
+      create: (values, shape) => {
+        const source = values instanceof Uint16Array ? 'bfloat16' : 'float32';
+        const handle = native().fromData(values, source, shape, 'bfloat16', this.device);
+        return { dataId: this.adopt(handle, 1, true), shape: [...shape], dtype: 'float32' };
+      },
+      isNarrow: ({ dataId }) => isTorchData(dataId, this) && dataId.narrow,
+      widen: (info) => this.output(convert(this.handle(info), 'float32', false, false, null), info.shape, 'float32'),
+    };
   }
 
   /** The same data as another tensor, with one reference more. */
@@ -135,6 +163,7 @@ export class TorchBackend extends tf.KernelBackend {
     if (data.references > 0 && !force) return false;
     data.references = 0;
     this.count--;
+    if (data.narrow) this.narrowCount--;
     this.moved.delete(dataId);
     native().release(data.handle);
     return true;

@@ -17,7 +17,13 @@ export interface NativeBinding {
   hasOperator(name: string): boolean;
   call(operator: number, ...args: Argument[]): unknown;
   release(tensor: Handle): void;
-  fromData(values: TypedArray, source: string, shape: readonly number[], target: string, device: string): Handle;
+  fromData(
+    values: TypedArray | Uint16Array,
+    source: string,
+    shape: readonly number[],
+    target: string,
+    device: string,
+  ): Handle;
   read(tensor: Handle): TypedArray;
   readAsync(tensor: Handle): Promise<TypedArray>;
   shape(tensor: Handle): number[];

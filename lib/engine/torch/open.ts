@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { refuseMissingKernels } from '../missing-kernels.ts';
+import { registerNarrowStore } from '../narrow.ts';
 import { registerFusedKernels } from '../ops/index.ts';
 import { tf } from '../tf.ts';
 import { BACKEND_NAME, TorchBackend } from './backend.ts';
@@ -64,6 +65,7 @@ export async function openTorch(
   if (tf.findBackend(BACKEND_NAME) === null) {
     const backend = new TorchBackend(device === 'cuda' ? 'cuda:0' : 'cpu');
     tf.registerBackend(BACKEND_NAME, () => backend);
+    registerNarrowStore(BACKEND_NAME, backend.narrow);
     registerKernels(backend);
     registerFusedKernels(BACKEND_NAME, fusedKernels(backend));
     refuseMissingKernels(BACKEND_NAME);

@@ -13,5 +13,5 @@ import { normKernels } from './norm.ts';
 export function fusedKernels(backend: TorchBackend): Record<string, KernelConfig['kernelFunc']> {
   const anyDevice: KernelTable = { ...linearKernels, ...normKernels, ...optimizerKernels };
   const table = backend.device === 'cpu' ? { ...anyDevice, ...cpuKernels } : anyDevice;
-  return Object.fromEntries(Object.entries(table).map(([name, kernel]) => [name, bindKernel(kernel, backend)]));
+  return Object.fromEntries(Object.entries(table).map(([name, kernel]) => [name, bindKernel(name, kernel, backend)]));
 }
