@@ -2,8 +2,6 @@
 
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readWeights } from '../checkpoint/import.ts';
-import { toFloat32 } from '../formats/host-tensor.ts';
 import { type TensorSource, writeSafetensorsFrom } from '../formats/safetensors.ts';
 import {
   llamaShapes,
@@ -13,8 +11,8 @@ import {
   type ShapeTable,
   visionShapes,
 } from '../model/shapes.ts';
-import type { HostWeight } from '../model/store.ts';
 import type { ExportSubject, ReadContext } from './format.ts';
+import type { GatheredWeights } from './gathered.ts';
 import { writeLlamaFolder } from './llama-folder.ts';
 import type { ExportOptions, OutsideName } from './request.ts';
 import { writeTokenizer } from './tokenizer.ts';
@@ -95,52 +93,33 @@ export async function writeSettings(subject: ExportSubject, folder: string): Pro
   await writeFile(join(folder, 'vision_config.json'), `${JSON.stringify(facts, null, 2)}\n`);
 }
 
-type Weights = Map<string, HostWeight>;
-
-async function readInto(
-  weights: Weights,
-  request: {
-    path: string;
-    expected: ShapeTable;
-    ignore?: (name: string) => boolean;
-    vitDepth?: number;
-    anyGrid?: boolean;
-  },
-): Promise<void> {
-  const { anyGrid = false, ...rest } = request;
-  const optional = (name: string): boolean => anyGrid && isLnVision(name);
-  const acceptShape = (name: string, shape: readonly number[]): boolean =>
-    anyGrid && name === POS_EMBED && shape.length === 3;
-  const { tensors } = await readWeights({ ...rest, optional, acceptShape });
-  for (const [name, tensor] of tensors) weights.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
+/** Adds projector.safetensors. */
+export async function addProjector(folder: string, { config }: ReadContext, weights: GatheredWeights): Promise<void> {
+  await weights.addFile({ path: join(folder, FILES.projector), expected: projectorNames(config) });
 }
 
-/** Reads projector.safetensors. */
-export async function readProjector(folder: string, { config }: ReadContext, weights: Weights): Promise<void> {
-  await readInto(weights, { path: join(folder, FILES.projector), expected: projectorNames(config) });
-}
-
-/** Reads the tower from vision.safetensors or from the published file; `ln_vision` only where nothing gave it before. */
-export async function readVision(folder: string, context: ReadContext, weights: Weights): Promise<void> {
+/** Adds the tower of vision.safetensors or of the published file; `ln_vision` only where nothing gave it before. */
+export async function addVision(folder: string, context: ReadContext, weights: GatheredWeights): Promise<void> {
   if (context.withoutOutside === true && isOutside(context, 'vision')) return;
   const { config, outside } = context;
   const published = outside.find(({ part }) => part === 'vision');
-  const wanted = [...visionShapes(config.vision)].filter(([name]) => !weights.has(name));
-  await readInto(weights, {
+  const anyGrid = published !== undefined;
+  await weights.addFile({
     path: published?.path ?? join(folder, FILES.vision),
-    expected: new Map(wanted),
+    expected: new Map([...visionShapes(config.vision)].filter(([name]) => !weights.has(name))),
     ignore: () => true,
     vitDepth: config.vision.depth,
-    anyGrid: published !== undefined,
+    optional: (name) => anyGrid && isLnVision(name),
+    acceptShape: (name, shape) => anyGrid && name === POS_EMBED && shape.length === 3,
   });
 }
 
-/** Reads the base language model from base/ or from the published files. */
-export async function readBase(folder: string, context: ReadContext, weights: Weights): Promise<void> {
+/** Adds the base language model of base/ or of the published files. */
+export async function addBase(folder: string, context: ReadContext, weights: GatheredWeights): Promise<void> {
   const { config, outside } = context;
   if (context.withoutOutside === true && isOutside(context, 'llm')) return;
   const published = outside.find(({ part }) => part === 'llm');
   const known = modelShapes(config);
   const path = published?.path ?? join(folder, FILES.base);
-  await readInto(weights, { path, expected: llamaShapes(config.llm), ignore: (name) => known.has(name) });
+  await weights.addFile({ path, expected: llamaShapes(config.llm), ignore: (name) => known.has(name) });
 }

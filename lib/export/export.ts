@@ -8,7 +8,8 @@ import { isIdentified, TASKS, taskIdentifier } from '../data/task.ts';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../data/template.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
-import { createMiniGpt, disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { disposeMiniGpt, loadMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { modelShapes } from '../model/shapes.ts';
 import { pixelNorm } from '../model/vision/normalise.ts';
 import type { ExportFormat, ExportSubject, ReadContext } from './format.ts';
 import {
@@ -122,23 +123,15 @@ export async function reloadedModel(
   folder: string,
   request: { format: ExportFormat; context: ReadContext },
 ): Promise<MiniGpt> {
-  const { config, weights } = await request.format.read(folder, request.context);
-  const missing: string[] = [];
-  const model = createMiniGpt({
-    config,
+  const held = await request.format.open(folder, request.context);
+  try {
     // Every weight must come from the folder: one that started at random would be no weight of this model.
-    source: (name) => {
-      const weight = weights.get(name);
-      weights.delete(name);
-      if (weight === undefined) missing.push(name);
-      return weight;
-    },
-    trainable: () => false,
-    seed: 0,
-  });
-  if (missing.length === 0) return model;
-  disposeMiniGpt(model);
-  throw missingError(folder, missing);
+    const missing = [...modelShapes(held.config).keys()].filter((name) => !held.names.has(name));
+    if (missing.length > 0) throw missingError(folder, missing);
+    return await loadMiniGpt({ config: held.config, source: held.read, trainable: () => false, seed: 0 });
+  } finally {
+    await held.close();
+  }
 }
 
 function missingError(folder: string, names: readonly string[]): TristageError {

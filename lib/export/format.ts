@@ -3,7 +3,7 @@
  * formats.ts lists them all. `exportModel` (export.ts) does what is common: a temporary folder, the manifest with shapes and hashes,
  * the README, reloading, comparing logits, publishing. So a format only
  *   - writes its files into an empty folder (`write`), with the help of companions.ts for what several formats share;
- *   - reads a model back from such a folder and nothing else (`read`): what `write` knew and `read` needs goes into `settings`, which
+ *   - opens a model in such a folder and nothing else (`open`): what `write` knew and `open` needs goes into `settings`, which
  *     the manifest keeps;
  *   - says in Markdown how other programs load the folder (`usage`).
  * Weights have their in-memory names here (lib/checkpoint/names.ts spells them otherwise).
@@ -54,11 +54,11 @@ export interface Written {
    * stored as they are, 1e-4 where they were computed with; wider for half precision.
    */
   tolerance: number;
-  /** What `read` needs besides the files; JSON. */
+  /** What `open` needs besides the files; JSON. */
   settings: Readonly<Record<string, unknown>>;
 }
 
-/** What `read` may use besides the folder. */
+/** What `open` may use besides the folder. */
 export interface ReadContext {
   /** Sizes of the model that was exported, adapters included. */
   config: ModelConfig;
@@ -69,12 +69,15 @@ export interface ReadContext {
   withoutOutside?: boolean | undefined;
 }
 
-/** A model as an export holds it. */
+/** A model as an export holds it: its files are open and fit, its tensors are read when they are asked for. The caller closes it. */
 export interface ReloadedModel {
   /** As the export is: without adapters where they are merged. */
   config: ModelConfig;
   /** Every weight of `config`, or all that are not in published parts. */
-  weights: Map<string, HostWeight>;
+  names: ReadonlySet<string>;
+  /** One of the names, in fresh memory; undefined for any other. */
+  read(name: string): Promise<HostWeight | undefined>;
+  close(): Promise<void>;
 }
 
 export interface ExportFormat {
@@ -93,8 +96,8 @@ export interface ExportFormat {
    * @throws TristageError E_EXPORT_FORMAT for a model that the format cannot hold
    */
   write(subject: ExportSubject, folder: string, options: ExportOptions): Promise<Written>;
-  /** Reads back what `write` wrote, from the files alone. */
-  read(folder: string, context: ReadContext): Promise<ReloadedModel>;
+  /** Opens what `write` wrote, from the files alone. */
+  open(folder: string, context: ReadContext): Promise<ReloadedModel>;
   /** Markdown for the README: the lines that load the folder in other programs. */
   usage(subject: Pick<ReadContext, 'config' | 'outside' | 'settings'>): string;
   /**

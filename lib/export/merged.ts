@@ -1,6 +1,5 @@
 /** The language model with its adapters merged in float32 as a Hugging Face folder; projector and vision tower in files beside it. */
 
-import { readWeights } from '../checkpoint/import.ts';
 import { tf } from '../engine/tf.ts';
 import { fromFloat32, toFloat32 } from '../formats/host-tensor.ts';
 import type { TensorSource } from '../formats/safetensors.ts';
@@ -8,15 +7,16 @@ import { loraScaling, type ModelConfig } from '../model/config.ts';
 import { mergedWeight } from '../model/lora.ts';
 import { llamaShapes } from '../model/shapes.ts';
 import {
+  addProjector,
+  addVision,
   ROUNDED,
-  readProjector,
-  readVision,
   weightsOf,
   writeProjector,
   writeSettings,
   writeVision,
 } from './companions.ts';
 import type { ExportFormat, ExportSubject, ReadContext, ReloadedModel } from './format.ts';
+import { gatherModel } from './gathered.ts';
 import { writeLlamaFolder } from './llama-folder.ts';
 
 /** The weights of the language model with the update of each adapter added. */
@@ -47,17 +47,14 @@ function merge({ weights, config }: ExportSubject, name: string, source: TensorS
   };
 }
 
-async function read(folder: string, context: ReadContext): Promise<ReloadedModel> {
+async function open(folder: string, context: ReadContext): Promise<ReloadedModel> {
   const { lora: _, ...rest } = context.config;
   const config: ModelConfig = rest;
-  const reloaded: ReloadedModel = { config, weights: new Map() };
-  const { tensors } = await readWeights({ path: folder, expected: llamaShapes(config.llm) });
-  for (const [name, tensor] of tensors) {
-    reloaded.weights.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
-  }
-  await readProjector(folder, context, reloaded.weights);
-  await readVision(folder, context, reloaded.weights);
-  return reloaded;
+  return gatherModel(config, async (weights) => {
+    await weights.addFile({ path: folder, expected: llamaShapes(config.llm) });
+    await addProjector(folder, context, weights);
+    await addVision(folder, context, weights);
+  });
 }
 
 export const merged: ExportFormat = {
@@ -74,7 +71,7 @@ export const merged: ExportFormat = {
     await writeSettings(subject, folder);
     return { tolerance: ROUNDED[options.dtype ?? 'F32'], settings: {} };
   },
-  read,
+  open,
   usage: () =>
     [
       '```python',

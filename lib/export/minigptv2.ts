@@ -7,7 +7,6 @@
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readWeights } from '../checkpoint/import.ts';
 import { type Spelling, spelled } from '../checkpoint/names.ts';
 import { TristageError } from '../core/errors.ts';
 import { toFloat32 } from '../formats/host-tensor.ts';
@@ -15,9 +14,9 @@ import type { TensorSource } from '../formats/tensor-source.ts';
 import { writeTorchFile } from '../formats/torch-zip-writer.ts';
 import { type LoraConfig, loraScaling, type ModelConfig } from '../model/config.ts';
 import { LN_VISION_PREFIX, loraShapes, projectorShapes, type ShapeTable, visionShapes } from '../model/shapes.ts';
-import type { HostWeight } from '../model/store.ts';
-import { isOutside, readBase, readVision, weightsOf, writeBase, writeSettings } from './companions.ts';
+import { addBase, addVision, isOutside, weightsOf, writeBase, writeSettings } from './companions.ts';
 import type { ExportFormat, ExportSubject, ReadContext } from './format.ts';
+import { gatherModel } from './gathered.ts';
 
 const FILES = { checkpoint: 'minigptv2_checkpoint.pth', vision: 'eva_vit.pth', config: 'minigptv2.yaml' } as const;
 
@@ -46,28 +45,25 @@ export const minigptv2: ExportFormat = {
     await writeFile(join(folder, FILES.config), configText(subject));
     return { tolerance: TOLERANCE, settings: { loraKeys } };
   },
-  async read(folder, context) {
+  open(folder, context) {
     const { config } = context;
-    const weights = new Map<string, HostWeight>();
     const norm = normShapes(config);
-    await take(weights, {
-      path: join(folder, FILES.checkpoint),
-      expected: new Map([...trainedShapes(config), ...norm]),
-      optional: (name) => norm.has(name),
-    });
-    // As in the reference, the norm behind the tower does nothing unless the checkpoint says otherwise.
-    for (const [name, [width = 0]] of norm) {
-      if (!weights.has(name)) weights.set(name, { shape: [width], values: neutral(name, width) });
-    }
-    if (isOutside(context, 'vision')) await readVision(folder, context, weights);
-    else
-      await take(weights, {
-        path: join(folder, FILES.vision),
-        expected: towerShapes(config),
-        vitDepth: config.vision.depth,
+    return gatherModel(config, async (weights) => {
+      await weights.addFile({
+        path: join(folder, FILES.checkpoint),
+        expected: new Map([...trainedShapes(config), ...norm]),
+        optional: (name) => norm.has(name),
       });
-    await readBase(folder, context, weights);
-    return { config, weights };
+      // As in the reference, the norm behind the tower does nothing unless the checkpoint says otherwise.
+      for (const [name, [width = 0]] of norm)
+        weights.add(name, async () => ({ shape: [width], values: neutral(name, width) }));
+      if (isOutside(context, 'vision')) await addVision(folder, context, weights);
+      else {
+        const path = join(folder, FILES.vision);
+        await weights.addFile({ path, expected: towerShapes(config), vitDepth: config.vision.depth });
+      }
+      await addBase(folder, context, weights);
+    });
   },
   usage,
 };
@@ -134,11 +130,6 @@ async function writeState(
 ): Promise<void> {
   const state = new Map([...weights].map(([name, source]) => [spelled(name, spelling), source]));
   await writeTorchFile(path, under === undefined ? state : new Map([[under, state]]));
-}
-
-async function take(weights: Map<string, HostWeight>, request: Parameters<typeof readWeights>[0]): Promise<void> {
-  const { tensors } = await readWeights(request);
-  for (const [name, tensor] of tensors) weights.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
 }
 
 /** `lora_alpha` for the reference, which scales by alpha / rank alone. */

@@ -2,20 +2,18 @@
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readWeights } from '../checkpoint/import.ts';
 import { spelled } from '../checkpoint/names.ts';
 import { readPeftConfig } from '../checkpoint/peft.ts';
 import { TristageError } from '../core/errors.ts';
-import { toFloat32 } from '../formats/host-tensor.ts';
 import { writeSafetensorsFrom } from '../formats/safetensors.ts';
 import type { LoraConfig, LoraTarget, ModelConfig } from '../model/config.ts';
 import { loraShapes } from '../model/shapes.ts';
 import {
+  addBase,
+  addProjector,
+  addVision,
   isOutside,
   ROUNDED,
-  readBase,
-  readProjector,
-  readVision,
   weightsOf,
   writeBase,
   writeProjector,
@@ -23,6 +21,7 @@ import {
   writeVision,
 } from './companions.ts';
 import type { ExportFormat, ExportSubject, ReadContext, ReloadedModel } from './format.ts';
+import { gatherModel } from './gathered.ts';
 
 const WEIGHTS = 'adapter_model.safetensors';
 
@@ -65,20 +64,17 @@ function adapterConfig(subject: ExportSubject, lora: LoraConfig) {
   };
 }
 
-async function read(folder: string, context: ReadContext): Promise<ReloadedModel> {
+async function open(folder: string, context: ReadContext): Promise<ReloadedModel> {
   // The adapter's settings come from its own file, as they would elsewhere.
   const { rank, alpha, dropout, targets, rslora } = await readPeftConfig(folder);
   const lora: LoraConfig = { rank, alpha, dropout, targets: targets as LoraTarget[], rslora };
   const config = { ...context.config, lora };
-  const reloaded: ReloadedModel = { config, weights: new Map() };
-  const { tensors } = await readWeights({ path: join(folder, WEIGHTS), expected: loraShapes(config.llm, lora) });
-  for (const [name, tensor] of tensors) {
-    reloaded.weights.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
-  }
-  await readProjector(folder, context, reloaded.weights);
-  await readVision(folder, context, reloaded.weights);
-  await readBase(folder, context, reloaded.weights);
-  return reloaded;
+  return gatherModel(config, async (weights) => {
+    await weights.addFile({ path: join(folder, WEIGHTS), expected: loraShapes(config.llm, lora) });
+    await addProjector(folder, context, weights);
+    await addVision(folder, context, weights);
+    await addBase(folder, context, weights);
+  });
 }
 
 export const peft: ExportFormat = {
@@ -100,7 +96,7 @@ export const peft: ExportFormat = {
     const rounded = dtype !== 'F32' && !isOutside(subject, 'llm');
     return { tolerance: rounded ? ROUNDED[dtype] : 1e-5, settings: {} };
   },
-  read,
+  open,
   usage: ({ outside }) => {
     const published = outside.find(({ part }) => part === 'llm');
     const base = published === undefined ? 'f"{folder}/base"' : JSON.stringify(published.path);

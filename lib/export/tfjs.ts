@@ -13,8 +13,9 @@ import { openTfjsWeights, TFJS_MANIFEST, type TfjsGroup, writeTfjsWeights } from
 import type { ModelConfig } from '../model/config.ts';
 import { LN_VISION_PREFIX, llamaShapes, loraShapes, projectorShapes, visionShapes } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
-import { isOutside, ROUNDED, readBase, readVision, weightsOf, writeSettings } from './companions.ts';
+import { addBase, addVision, isOutside, ROUNDED, weightsOf, writeSettings } from './companions.ts';
 import type { ExportFormat, ExportSubject, ReadContext, ReloadedModel } from './format.ts';
+import { gatherModel } from './gathered.ts';
 import type { OutsidePart } from './request.ts';
 import { modelGraph } from './tfjs-graph.ts';
 import { graphText } from './tfjs-graph-text.ts';
@@ -35,7 +36,7 @@ export const tfjs: ExportFormat = {
     // As they are, or rounded to half precision: with the quickstart's model that moves a logit by 3e-4 of the largest one.
     return { tolerance: dtype === 'F32' ? 1e-5 : ROUNDED.F16, settings: { dtype } };
   },
-  read,
+  open,
   usage,
   async describe(folder) {
     const file = await openTfjsWeights(folder);
@@ -81,19 +82,18 @@ function halved([name, source]: [string, TensorSource]): [string, TensorSource] 
   return [name, { dtype: 'F16', shape: source.shape, read }];
 }
 
-async function read(folder: string, context: ReadContext): Promise<ReloadedModel> {
+async function open(folder: string, context: ReadContext): Promise<ReloadedModel> {
   const { config, outside } = context;
-  const weights = new Map<string, HostWeight>();
   const file = await openTfjsWeights(folder);
-  for (const [, names] of groupNames(config, outside)) {
-    for (const name of names) {
-      const tensor = await file.read(name);
-      weights.set(name, { shape: tensor.shape, values: toFloat32(tensor) });
-    }
-  }
-  if (isOutside(context, 'vision')) await readVision(folder, context, weights);
-  if (isOutside(context, 'llm')) await readBase(folder, context, weights);
-  return { config, weights };
+  const read = async (name: string): Promise<HostWeight> => {
+    const tensor = await file.read(name);
+    return { shape: tensor.shape, values: toFloat32(tensor) };
+  };
+  return gatherModel(config, async (weights) => {
+    for (const name of groupNames(config, outside).flatMap(([, names]) => names)) weights.add(name, () => read(name));
+    if (isOutside(context, 'vision')) await addVision(folder, context, weights);
+    if (isOutside(context, 'llm')) await addBase(folder, context, weights);
+  });
 }
 
 function formatError(details: { message: string; where?: string; found: string; expected: string; fix: string }) {

@@ -26,7 +26,7 @@ const ANOTHER_ENGINE = 1e-4;
 export interface OpenedExport {
   manifest: ExportManifest;
   format: ExportFormat;
-  /** What `format.read` needs. */
+  /** What `format.open` needs. */
   context: ReadContext;
   /** Files that the manifest does not know; nothing reads them. */
   strangers: readonly string[];

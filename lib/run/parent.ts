@@ -15,7 +15,7 @@ import { ancestorOf, lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
 import { readRun } from './open-run.ts';
 import { RUN_FILES } from './run-folder.ts';
-import { checkpointOf, checkpointWeights, type StartWeights, weightsInMemory } from './weights.ts';
+import { checkpointOf, checkpointWeights, type StartWeights } from './weights.ts';
 
 /** Something that a run may start from. */
 export interface Parent {
@@ -52,10 +52,10 @@ export async function openParent(path: string, { registry }: { registry: Registr
 /** An export as a start. Published parts are left to the `model.weights` of the run, which can name them itself. */
 async function openExported(path: string): Promise<Parent> {
   const { manifest, format, context } = await openExport(path);
-  const read = () => format.read(path, { ...context, withoutOutside: true });
+  const open = () => format.open(path, { ...context, withoutOutside: true });
   return {
     path,
-    weights: { where: path, open: async () => weightsInMemory((await read()).weights) },
+    weights: { where: path, open },
     pieces: manifest.tokenizer.kept,
     tokenizer: manifest.tokenizer.sha256,
     lineage: manifest.lineage,

@@ -11,11 +11,12 @@ import { pruneTokenizer } from '../../lib/data/vocabulary.ts';
 import { runCommand } from '../../lib/engine/toolchain.ts';
 import { answerText } from '../../lib/eval/answer-text.ts';
 import { generate } from '../../lib/eval/generate.ts';
+import { reloadedModel } from '../../lib/export/export.ts';
 import { readManifest } from '../../lib/export/manifest.ts';
 import { readParity } from '../../lib/export/parity.ts';
 import { openExport } from '../../lib/export/verify.ts';
 import { tokensPerImage } from '../../lib/model/config.ts';
-import { createMiniGpt, disposeMiniGpt } from '../../lib/model/minigpt.ts';
+import { disposeMiniGpt } from '../../lib/model/minigpt.ts';
 import { tokenizerCases } from './tokenizer-cases.ts';
 
 /** What read_exports.py prints. */
@@ -38,8 +39,8 @@ export interface PythonReport {
 /** What the trainer's own generation answers where the README's lines ask; needs an open engine. */
 export async function trainerAnswer(folder: string): Promise<string> {
   const { format, context, manifest } = await openExport(folder);
-  const { config, weights } = await format.read(folder, context);
-  const model = createMiniGpt({ config, source: (name) => weights.get(name), trainable: () => false, seed: 0 });
+  const model = await reloadedModel(folder, { format, context });
+  const { config } = model;
   try {
     const whole = await llama2Tokenizer();
     const { kept } = manifest.tokenizer;

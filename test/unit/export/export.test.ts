@@ -17,6 +17,7 @@ import { verifyExport } from '../../../lib/export/verify.ts';
 import { toFloat32 } from '../../../lib/formats/host-tensor.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/formats/safetensors.ts';
 import { llamaShapes } from '../../../lib/model/shapes.ts';
+import type { HostWeight } from '../../../lib/model/store.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { TINY, tinyExport } from './tiny-export.ts';
 
@@ -148,10 +149,12 @@ describe('the merged export', () => {
 function lying(change: Parameters<Map<string, { values: Float32Array }>['forEach']>[0]): ExportFormat {
   return {
     ...peft,
-    read: async (...request) => {
-      const model = await peft.read(...request);
-      model.weights.forEach(change as never);
-      return model;
+    open: async (...request) => {
+      const model = await peft.open(...request);
+      const weights = new Map<string, HostWeight>();
+      for (const name of model.names) weights.set(name, (await model.read(name)) as HostWeight);
+      weights.forEach(change as never);
+      return { ...model, names: new Set(weights.keys()), read: async (name) => weights.get(name) };
     },
   };
 }
