@@ -1,7 +1,7 @@
 /** Examples -> Batch: rows padded to one length, attention by length, pixels in row order. */
 
 import { TristageError } from '../core/errors.ts';
-import { type Batch, type Example, IGNORE } from './sample.ts';
+import { type Batch, type Example, IGNORE, type KeyedImage } from './sample.ts';
 
 export interface CollateOptions {
   /** Fills padding; nothing reads it. Default 0. */
@@ -15,13 +15,19 @@ export interface CollateOptions {
   padding?: 'longest' | 'reference-sum';
 }
 
+/** An image of a batch: u8[S, S, 3], or what is known of it where features are cached. */
+export type LoadedImage = Uint8Array | KeyedImage;
+
 /** The pixels of a batch. */
 export interface BatchPixels {
-  /** u8[N, S, S, 3], or the images one by one, each u8[S, S, 3]. */
-  pixels: Uint8Array | readonly Uint8Array[];
+  /** u8[N, S, S, 3], or the images one by one. */
+  pixels: Uint8Array | readonly LoadedImage[];
   /** S */
   imageSize: number;
 }
+
+/** The images of a batch as it carries them. */
+export type BatchImages = Pick<Batch, 'pixels' | 'pixelShape' | 'keyed'>;
 
 /** The token part of a batch. */
 export type TokenBatch = Pick<Batch, 'tokenIds' | 'labels' | 'attentionMask' | 'shape'>;
@@ -59,15 +65,15 @@ export function padRows(
  */
 export function collate(examples: readonly Example[], images: BatchPixels, options: CollateOptions = {}): Batch {
   const count = examples.reduce((sum, example) => sum + example.images.length, 0);
-  const bytes = images.imageSize * images.imageSize * 3;
-  const pixels = images.pixels instanceof Uint8Array ? images.pixels : joinImages(images.pixels, bytes);
-  if (pixels.length !== count * bytes) {
-    throw badBatch(
-      `${pixels.length} bytes of pixels`,
-      `${count} images of ${images.imageSize} x ${images.imageSize} x 3`,
-    );
+  const { pixels: given, imageSize } = images;
+  const loaded: Pick<BatchImages, 'pixels' | 'keyed'> =
+    given instanceof Uint8Array ? { pixels: given } : joinImages(given, imageSize);
+  const carried = loaded.keyed?.length ?? loaded.pixels.length / (imageSize * imageSize * 3);
+  if (carried !== count) {
+    const found = loaded.keyed === undefined ? `${loaded.pixels.length} bytes of pixels` : `${carried} images`;
+    throw badBatch(found, `${count} images of ${imageSize} x ${imageSize} x 3`);
   }
-  return { ...padRows(examples, options), pixels, pixelShape: [count, images.imageSize], examples };
+  return { ...padRows(examples, options), ...loaded, pixelShape: [count, imageSize], examples };
 }
 
 /**
@@ -78,20 +84,46 @@ export function collate(examples: readonly Example[], images: BatchPixels, optio
 export function sliceBatch(batch: Batch, start: number, end: number): Batch {
   const examples = batch.examples.slice(start, end);
   const imagesBefore = batch.examples.slice(0, start).reduce((sum, example) => sum + example.images.length, 0);
-  const [, size] = batch.pixelShape;
-  const bytes = size * size * 3;
   const count = examples.reduce((sum, example) => sum + example.images.length, 0);
-  const pixels = batch.pixels.subarray(imagesBefore * bytes, (imagesBefore + count) * bytes);
-  return collate(examples, { pixels, imageSize: size });
+  const { pixels, keyed } = someImages(batch, imagesBefore, imagesBefore + count);
+  return collate(examples, { pixels: keyed ?? pixels, imageSize: batch.pixelShape[1] });
 }
 
-function joinImages(images: readonly Uint8Array[], bytes: number): Uint8Array {
-  const joined = new Uint8Array(images.length * bytes);
+/**
+ * Some images of a batch; shares their memory.
+ * @param start first image
+ * @param end image after the last
+ */
+export function someImages({ pixels, pixelShape, keyed }: BatchImages, start: number, end: number): BatchImages {
+  const size = pixelShape[1];
+  const bytes = size * size * 3;
+  return {
+    pixels: pixels.subarray(start * bytes, end * bytes),
+    pixelShape: [end - start, size],
+    ...(keyed === undefined ? {} : { keyed: keyed.slice(start, end) }),
+  };
+}
+
+/**
+ * Images one behind the other.
+ * @throws TristageError E_BATCH for pixels that are no image of this size
+ */
+export function joinImages(images: readonly LoadedImage[], size: number): BatchImages {
+  const keyed = images.filter((image): image is KeyedImage => 'key' in image);
+  const pixelShape = [images.length, size] as const;
+  if (keyed.length > 0 && keyed.length === images.length) return { pixels: new Uint8Array(0), pixelShape, keyed };
+  const bytes = size * size * 3;
+  const pixels = new Uint8Array(images.length * bytes);
   for (const [place, image] of images.entries()) {
-    if (image.length !== bytes) throw badBatch(`an image of ${image.length} bytes`, `${bytes} bytes`);
-    joined.set(image, place * bytes);
+    if ('key' in image || image.length !== bytes) {
+      throw badBatch(
+        'key' in image ? 'an image without pixels' : `an image of ${image.length} bytes`,
+        `${bytes} bytes`,
+      );
+    }
+    pixels.set(image, place * bytes);
   }
-  return joined;
+  return { pixels, pixelShape };
 }
 
 function referenceLength(rows: readonly Pick<Example, 'tokenIds' | 'contextLength'>[]): number {

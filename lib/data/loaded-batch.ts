@@ -1,6 +1,6 @@
 /** What a loader gives out: a batch of rows, or of packed rows; and its parts, small enough for one pass through the model. */
 
-import { sliceBatch } from './collate.ts';
+import { type BatchImages, joinImages, type LoadedImage, sliceBatch, someImages } from './collate.ts';
 import { packExamples } from './pack.ts';
 import { badPack, type PackedRow, padPackedRows, type Segments } from './packed-batch.ts';
 import type { Batch, Example, ImageRef } from './sample.ts';
@@ -25,12 +25,12 @@ export interface LoadedBatch extends Batch {
 
 /**
  * Packs examples behind the images that they share.
- * @param request pixelsOf gives u8[S, S, 3] of an image; imageSize is S
+ * @param request pixelsOf gives the pixels of an image, or what is known of it; imageSize is S
  * @throws TristageError E_PACK for an example that is longer than a row
  */
 export function collatePacked(request: {
   examples: readonly Example[];
-  pixelsOf: (image: ImageRef) => Uint8Array;
+  pixelsOf: (image: ImageRef) => LoadedImage;
   imageSize: number;
   imageTokens: number;
   packing: PackingOptions;
@@ -40,16 +40,13 @@ export function collatePacked(request: {
   const [long] = overlong;
   if (long !== undefined)
     throw badPack(`an example of ${long.tokenIds.length} tokens`, `at most ${packing.maxTokens}`, long.id);
-  const bytes = imageSize * imageSize * 3;
   const images = rows.flatMap((row) => row.images);
-  const pixels = new Uint8Array(images.length * bytes);
-  for (const [place, image] of images.entries()) pixels.set(pixelsOf(image), place * bytes);
-  return joinRows(rows, { pixels, imageSize });
+  return joinRows(rows, joinImages(images.map(pixelsOf), imageSize));
 }
 
-function joinRows(rows: readonly PackedRow[], { pixels, imageSize }: { pixels: Uint8Array; imageSize: number }) {
-  const { images, ...batch } = padPackedRows(rows);
-  return { ...batch, pixels, pixelShape: [images.length, imageSize] as const, packed: rows };
+function joinRows(rows: readonly PackedRow[], loaded: BatchImages): LoadedBatch {
+  const { images: _, ...batch } = padPackedRows(rows);
+  return { ...batch, ...loaded, packed: rows };
 }
 
 /**
@@ -78,13 +75,10 @@ function packedParts(batch: LoadedBatch, rows: readonly PackedRow[], examples: n
     }
   }
   if (parts.length === 1) return [batch];
-  const imageSize = batch.pixelShape[1];
-  const bytes = imageSize * imageSize * 3;
   let before = 0;
   return parts.map((part) => {
-    const images = part.reduce((sum, row) => sum + row.images.length, 0);
-    const pixels = batch.pixels.subarray(before * bytes, (before + images) * bytes);
-    before += images;
-    return joinRows(part, { pixels, imageSize });
+    const start = before;
+    before += part.reduce((sum, row) => sum + row.images.length, 0);
+    return joinRows(part, someImages(batch, start, before));
   });
 }

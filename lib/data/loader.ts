@@ -1,9 +1,11 @@
 /** Steps to Batches: draws samples, encodes them, loads their images, packs them where wanted, and does so a few steps ahead. */
 
 import { TristageError } from '../core/errors.ts';
-import { type CollateOptions, collate } from './collate.ts';
+import { type CollateOptions, collate, type LoadedImage } from './collate.ts';
 import { type EncodeOptions, encodeSample } from './encode.ts';
-import { createImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
+import { keyedLoader } from './feature-store/keyed-image.ts';
+import type { FeatureStore } from './feature-store/store.ts';
+import { createImageWorkers, type ImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
 import { type BadSample, type BadSampleBudget, causeOf, createBudget } from './ledger.ts';
 import { collatePacked, type LoadedBatch, type PackingOptions } from './loaded-batch.ts';
 import { badSample, checkSample, type Example, type ImageRef, type Sample } from './sample.ts';
@@ -32,6 +34,8 @@ export interface LoaderOptions {
   unit?: 'sample' | 'batch';
   encode: EncodeOptions;
   images: ImageWorkersOptions;
+  /** Images are looked up here before they are decoded, and batches have them `keyed`. Default: every image is decoded. */
+  features?: Pick<FeatureStore, 'get'> | undefined;
   collate?: CollateOptions;
   /**
    * Questions share rows, and visual prefixes where they share an image; the samples of one image are drawn together, while rates go
@@ -70,8 +74,8 @@ const UNREPLACED = new WeakMap<object, readonly BadSample[]>();
 
 interface Row {
   example: Example;
-  /** Of the example's images, each u8[S, S, 3]. */
-  pixels: readonly Uint8Array[];
+  /** The example's images. */
+  loaded: readonly LoadedImage[];
   bad: BadSample[];
 }
 
@@ -102,7 +106,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
     if (known !== undefined) return known;
-    const ready = prepare(step, { options, stream, load: workers.load });
+    const ready = prepare(step, { options, stream, load: imageLoader(options, workers.load) });
     // Reported when the step is asked for; until then it must not count as unhandled.
     ready.catch(() => undefined);
     ahead.set(step, ready);
@@ -159,7 +163,7 @@ export function loaderOrder({
 interface Work {
   options: LoaderOptions;
   stream: SampleStream;
-  load: (image: Example['images'][number]) => Promise<Uint8Array>;
+  load: (image: ImageRef) => Promise<LoadedImage>;
 }
 
 async function prepare(step: number, work: Work): Promise<Ready> {
@@ -174,9 +178,14 @@ async function prepare(step: number, work: Work): Promise<Ready> {
   return { batch: batchOf(rows, work.options), refs, bad: rows.map((row) => row.bad) };
 }
 
+/** Loads the images of one step. */
+function imageLoader({ features }: LoaderOptions, load: ImageWorkers['load']): Work['load'] {
+  return features === undefined ? load : keyedLoader({ store: features, load });
+}
+
 /** Loads each image object once, however many samples show it. */
 function once(load: Work['load']): Work['load'] {
-  const loaded = new Map<ImageRef, Promise<Uint8Array>>();
+  const loaded = new Map<ImageRef, Promise<LoadedImage>>();
   return (image) => {
     const known = loaded.get(image) ?? load(image);
     loaded.set(image, known);
@@ -187,14 +196,14 @@ function once(load: Work['load']): Work['load'] {
 function batchOf(rows: readonly Row[], { packing, encode, images, collate: how }: LoaderOptions): LoadedBatch {
   const examples = rows.map((row) => row.example);
   if (packing === undefined) {
-    return collate(examples, { pixels: rows.flatMap((row) => row.pixels), imageSize: images.size }, how);
+    return collate(examples, { pixels: rows.flatMap((row) => row.loaded), imageSize: images.size }, how);
   }
-  const pixels = new Map(
-    rows.flatMap(({ example, pixels: own }) => example.images.map((image, place) => [image, own[place]] as const)),
+  const loaded = new Map(
+    rows.flatMap(({ example, loaded: own }) => example.images.map((image, place) => [image, own[place]] as const)),
   );
   return collatePacked({
     examples,
-    pixelsOf: (image) => pixels.get(image) as Uint8Array,
+    pixelsOf: (image) => loaded.get(image) as LoadedImage,
     imageSize: images.size,
     imageTokens: encode.imageTokens,
     packing,
@@ -209,8 +218,8 @@ async function fillPlace(place: SampleRef, work: Work & { step: number; slot: nu
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     if (attempt > 0) ref = work.stream.replacement(place, attempt);
     try {
-      const { example, pixels } = await rowOf(ref, source, work);
-      return { example, pixels, bad: bad.map((entry) => ({ ...entry, replacedBy: ref.index })) };
+      const { example, loaded } = await rowOf(ref, source, work);
+      return { example, loaded, bad: bad.map((entry) => ({ ...entry, replacedBy: ref.index })) };
     } catch (error) {
       if (!(error instanceof TristageError && error.kind === 'data')) throw error;
       const { step, slot } = work;
@@ -237,7 +246,7 @@ async function rowOf(ref: SampleRef, source: OpenSource, { options, stream, load
   const { line, ...drawn } = ref;
   const example = { ...encodeSample(sample, options.encode), line, drawn };
   if (options.packing !== undefined) checkLength(sample, example, options.packing);
-  return { example, pixels: await Promise.all(example.images.map(load)) };
+  return { example, loaded: await Promise.all(example.images.map(load)) };
 }
 
 function checkLength(sample: Sample, { tokenIds }: Example, { maxTokens }: PackingOptions): void {

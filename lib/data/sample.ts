@@ -92,6 +92,16 @@ export interface Example {
   readonly drawn?: { readonly index: number; readonly position: number; readonly epoch: number };
 }
 
+/** An image of a batch when features are cached: what the tower made of it, or its pixels where that is not known yet. */
+export interface KeyedImage {
+  /** Equal images have equal keys. */
+  readonly key: string;
+  /** f32[P, Dv] */
+  readonly features?: Float32Array;
+  /** u8[S, S, 3]; absent where there are features. */
+  readonly pixels?: Uint8Array;
+}
+
 /** Examples of one device pass, on the host. B rows of T tokens, N images of S x S pixels. */
 export interface Batch {
   /** int32[B, T] */
@@ -106,6 +116,8 @@ export interface Batch {
   readonly pixels: Uint8Array;
   /** [N, S] */
   readonly pixelShape: readonly [number, number];
+  /** Where features are cached, the N images in place of `pixels`, which is empty then. */
+  readonly keyed?: readonly KeyedImage[];
   readonly examples: readonly Example[];
 }
 
