@@ -1,12 +1,13 @@
 /** Between tensors on the engine and tensors of files. */
 
+import { isNarrow } from '../engine/narrow.ts';
 import type { Tensor } from '../engine/tf.ts';
 import { fileError } from '../formats/file-bytes.ts';
-import { fromFloat32, type HostTensor, toFloat32, toInt32 } from '../formats/host-tensor.ts';
+import { castFloat, fromFloat32, type HostTensor, toFloat32, toInt32 } from '../formats/host-tensor.ts';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.ts';
 import type { HostMoments, Moments } from '../train/adamw.ts';
 
-/** Float32 tensors as sources for a file: each is copied to the host only when it is written. */
+/** Float32 tensors as sources for a file, BF16 for those that lie so: each is copied to the host only when it is written. */
 export function tensorSources(tensors: ReadonlyMap<string, Tensor>): Map<string, TensorSource> {
   const sources = new Map<string, TensorSource>();
   for (const [name, tensor] of tensors) sources.set(name, tensorSource(tensor));
@@ -15,7 +16,8 @@ export function tensorSources(tensors: ReadonlyMap<string, Tensor>): Map<string,
 
 function tensorSource(tensor: Tensor): TensorSource {
   const shape = [...tensor.shape];
-  return { dtype: 'F32', shape, read: async () => fromFloat32(await tensor.data<'float32'>(), shape) };
+  const dtype = isNarrow(tensor) ? 'BF16' : 'F32';
+  return { dtype, shape, read: async () => castFloat(fromFloat32(await tensor.data<'float32'>(), shape), dtype) };
 }
 
 /** The optimizer's state as sources: `exp_avg.PATH`, `exp_avg_sq.PATH` and, as a scalar int32, `step.PATH`. */
