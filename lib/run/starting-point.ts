@@ -2,8 +2,11 @@
 
 import { type Checkpoint, latestGood } from '../checkpoint/store.ts';
 import type { Logger } from '../core/log.ts';
+import type { OwnWeights } from './check-weights.ts';
 import type { ResolvedRun } from './config.ts';
 import { inspectRunFolder, type RunSummary, readSummary } from './run-folder.ts';
+import { piecesOf } from './vocabulary.ts';
+import { checkpointWeights } from './weights.ts';
 
 /** What decides where a run begins. */
 export interface StartRequest {
@@ -29,6 +32,11 @@ export async function startingPoint(
   }
   if (resume && checkpoint === undefined) logger.info(`no checkpoint in ${folder}: starting at step 0`);
   return { checkpoint, finished: undefined };
+}
+
+/** The weights of a checkpoint that a run goes on from. */
+export function goingOn(checkpoint: Checkpoint): OwnWeights {
+  return { weights: checkpointWeights(checkpoint.modelFile), pieces: piecesOf(checkpoint) };
 }
 
 async function resumePoint({ folder, logger }: StartRequest): Promise<Checkpoint | undefined> {

@@ -19,7 +19,7 @@ import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { type Ancestor, checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
-import { type OwnWeights, refuseWeights } from './check-weights.ts';
+import { refuseWeights } from './check-weights.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { leftOutOf, type OpenData, openData, openLoader, sourceNotes } from './data.ts';
 import { dumpedCheckpoints } from './dump.ts';
@@ -27,6 +27,7 @@ import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
+import { strangeWeights } from './known-weights.ts';
 import { badSamples } from './ledger-summary.ts';
 import { lineageOf } from './lineage.ts';
 import { describeLoad, loadDetails, loadFacts } from './loads.ts';
@@ -37,13 +38,13 @@ import type { Display } from './progress.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
 import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run-folder.ts';
 import { describeShares, mixtureShares } from './shares.ts';
-import { startingPoint } from './starting-point.ts';
+import { goingOn, startingPoint } from './starting-point.ts';
 import { storageOf } from './storage.ts';
 import { summaryOf } from './summary.ts';
 import { checkTokenizer } from './tokenizer.ts';
 import { updater } from './update.ts';
-import { inheritedPieces, knownTokenizer, piecesOf, vocabularyFacts } from './vocabulary.ts';
-import { type Assembled, assembleModel, checkpointWeights } from './weights.ts';
+import { inheritedPieces, knownTokenizer, vocabularyFacts } from './vocabulary.ts';
+import { type Assembled, assembleModel } from './weights.ts';
 
 export interface TrainRequest {
   run: ResolvedRun;
@@ -146,10 +147,6 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
 }
 
-function goingOn(checkpoint: Checkpoint): OwnWeights {
-  return { weights: checkpointWeights(checkpoint.modelFile), pieces: piecesOf(checkpoint) };
-}
-
 /** Says what every file of weights was found to hold; the names go to weights.json and to those who debug. */
 async function tellLoads({ folder, logger }: TrainRequest, { loads }: Assembled): Promise<void> {
   for (const load of loads) {
@@ -183,7 +180,7 @@ function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data:
 }
 
 async function openModel(
-  { run: { config }, registry }: TrainRequest,
+  { run: { config }, registry, folder }: TrainRequest,
   { checkpoint, parent }: { checkpoint: Checkpoint | undefined; parent: Parent | undefined },
 ): Promise<{ assembled: Assembled; optimizer: AdamW }> {
   const { optimizer: settings, seed, trainable } = config.train;
@@ -196,6 +193,11 @@ async function openModel(
     storage: storageOf(config, registry),
     seed,
   });
+  const stranger = checkpoint && (await strangeWeights(folder, assembled.external));
+  if (stranger !== undefined) {
+    disposeMiniGpt(assembled.model);
+    throw stranger;
+  }
   const optimizer = createAdamW(trainableOf(assembled.model.store), {
     betas: settings.betas,
     eps: settings.eps,
