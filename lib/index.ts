@@ -83,6 +83,6 @@ export type { BestCheckpoint, RunSummary } from './run/run-folder.ts';
 export { runSetup as setup, type SetupOptions, type SetupReport } from './run/setup.ts';
 export type { MixtureShare, SampleCount } from './run/shares.ts';
 export type { TrainedRun } from './run/train-all.ts';
-export type { Verified, VerifiedExport, VerifiedWeights } from './run/verified.ts';
+export type { Verified, VerifiedCheckpoint, VerifiedExport, VerifiedWeights } from './run/verified.ts';
 export type { SkippedUpdate, StepRecord, UpdateReport } from './train/loop.ts';
 export { defineStage, type Stage, type TrainableGroup } from './train/stage.ts';

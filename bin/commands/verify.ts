@@ -4,9 +4,10 @@ import { printResult, stderrLogger } from '../output.ts';
 
 export const verify: Command = {
   name: 'verify',
-  summary: 'Prove an export again, or read weights from end to end: names, shapes, dtypes, hashes, finite values',
+  summary:
+    'Prove an export or a checkpoint again, or read weights from end to end: names, shapes, hashes, finite values',
   positional: '<folder>',
-  positionalSummary: 'folder of an export; a file or folder of weights',
+  positionalSummary: 'folder of an export or a checkpoint; a file or folder of weights',
   options: {
     vision: { type: 'string', requiresArg: true, describe: 'Where the published vision tower lies now' },
     llm: { type: 'string', requiresArg: true, describe: 'Where the published language model lies now' },
@@ -32,6 +33,12 @@ export const verify: Command = {
       const { renderWeights } = await import('../../lib/run/verify-weights.ts');
       const ok = result.notFinite === 0;
       printResult({ ok, ...result }, renderWeights(result), flag(args, 'json'));
+      return ok ? 0 : EXIT_STATUS.checkpoint;
+    }
+    if (result.kind === 'checkpoint') {
+      const { renderCheckpoint } = await import('../../lib/run/verify-checkpoint.ts');
+      const ok = result.notFinite === 0;
+      printResult({ ok, ...result }, renderCheckpoint(result), flag(args, 'json'));
       return ok ? 0 : EXIT_STATUS.checkpoint;
     }
     const { path, format, files, tensors, maxAbsLogitDiff, accepted, strangers } = result;

@@ -49,7 +49,7 @@ export async function exportCheckpoint({ sources, stages, ...settings }: ExportR
 
 /** What is proved. */
 export interface VerifyRequest extends Progress {
-  /** Folder of an export. */
+  /** Folder of an export or a checkpoint; a file or folder of weights. */
   path: string;
   /** Where published parts lie, where that is not the place that the export names. */
   outside?: OutsidePlaces | undefined;

@@ -12,10 +12,14 @@ import { sha256File } from '../core/hash.ts';
 import { fileError } from '../formats/file-bytes.ts';
 import { type TensorSource, writeSafetensorsFrom } from '../formats/safetensors.ts';
 
-const MODEL = 'model.safetensors';
-const OPTIMIZER = 'optimizer.safetensors';
-const STATE = 'state.json';
-const MANIFEST = 'manifest.json';
+/** Names of the files of a checkpoint. */
+export const CHECKPOINT_FILES = {
+  model: 'model.safetensors',
+  optimizer: 'optimizer.safetensors',
+  state: 'state.json',
+  manifest: 'manifest.json',
+} as const;
+const { model: MODEL, optimizer: OPTIMIZER, state: STATE, manifest: MANIFEST } = CHECKPOINT_FILES;
 const FILES = [MODEL, OPTIMIZER, STATE] as const;
 const STEP_FOLDER = /^step-(0|[1-9]\d{0,14})$/;
 

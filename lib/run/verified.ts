@@ -3,7 +3,7 @@
 import type { TensorFacts } from '../checkpoint/survey.ts';
 
 /** What was proved. */
-export type Verified = VerifiedExport | VerifiedWeights;
+export type Verified = VerifiedExport | VerifiedCheckpoint | VerifiedWeights;
 
 /** Weights that were read from the first tensor to the last. */
 export interface VerifiedWeights {
@@ -20,6 +20,22 @@ export interface VerifiedWeights {
   notFinite: number;
   /** Settings of a published language model. */
   llama?: object | undefined;
+}
+
+/** A checkpoint whose files are what its manifest says. */
+export interface VerifiedCheckpoint {
+  kind: 'checkpoint';
+  path: string;
+  /** Updates done. */
+  step: number;
+  /** Its weights. */
+  tensors: readonly TensorFacts[];
+  /** Weights that the optimizer has moments of. */
+  trained: number;
+  /** Tensors with values that are infinite or no number. */
+  notFinite: number;
+  /** Files that are not part of it. */
+  strangers: readonly string[];
 }
 
 /** An export whose proof holds. */

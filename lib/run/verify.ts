@@ -8,6 +8,7 @@ import { isExport } from '../export/manifest.ts';
 import type { OutsidePlaces } from '../export/request.ts';
 import { verifyExport } from '../export/verify.ts';
 import type { Verified, VerifiedExport } from './verified.ts';
+import { isCheckpoint, verifyCheckpoint } from './verify-checkpoint.ts';
 import { isWeights, verifyWeights } from './verify-weights.ts';
 
 export interface VerifyRequest {
@@ -28,6 +29,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
+  { is: isCheckpoint, verify: ({ path }) => verifyCheckpoint(path) },
   { is: isExport, verify: verifyExported },
   { is: isWeights, verify: ({ path }) => verifyWeights(path) },
 ];
@@ -35,7 +37,7 @@ const KINDS: readonly Kind[] = [
 /**
  * Proves what lies at a path.
  * @throws TristageError E_VERIFY for a path that holds nothing that can be proved, E_EXPORT_DAMAGED, E_EXPORT_OUTSIDE,
- *   E_EXPORT_PARITY
+ *   E_EXPORT_PARITY, E_CHECKPOINT_DAMAGED
  */
 export async function runVerify(request: VerifyRequest): Promise<Verified> {
   for (const kind of KINDS) {
@@ -46,9 +48,9 @@ export async function runVerify(request: VerifyRequest): Promise<Verified> {
     code: 'E_VERIFY',
     message: 'there is nothing here that can be proved',
     where: request.path,
-    found: existsSync(request.path) ? 'neither an export nor weights' : 'nothing',
-    expected: 'the folder of an export, or a file or folder of weights',
-    fix: 'give the folder that tristage export wrote, or weights as safetensors, torch file or GGUF',
+    found: existsSync(request.path) ? 'no export, no checkpoint and no weights' : 'nothing',
+    expected: 'the folder of an export or a checkpoint, or a file or folder of weights',
+    fix: 'give the folder that tristage export wrote, RUN/checkpoints/step-N, or weights as safetensors, torch file or GGUF',
   });
 }
 
