@@ -30,6 +30,8 @@ export interface ImageWorkersOptions extends LoadImageOptions {
   atOnce?: number;
   /** Milliseconds after which a worker that gave no answer counts as hung. Default one minute. */
   patience?: number;
+  /** Milliseconds that a worker may take to start. Default one minute. */
+  startPatience?: number;
   /** URL of the worker's module, for a decoder of one's own. */
   module?: URL;
 }
@@ -54,9 +56,9 @@ const PATIENCE = 60_000;
 
 /** Starts the workers; idle workers do not keep the process alive. */
 export function createImageWorkers(options: ImageWorkersOptions): ImageWorkers {
-  const { threads = 1, atOnce = 4, patience = PATIENCE, module, ...how } = options;
+  const { threads = 1, atOnce = 4, patience = PATIENCE, startPatience = PATIENCE, module, ...how } = options;
   const url = module ?? new URL('./image-worker.ts', import.meta.url);
-  const pool = openPool({ url, threads, atOnce, patience, how });
+  const pool = openPool({ url, threads, atOnce, patience, startPatience, how });
   return {
     ...pool,
     async load(image) {
@@ -74,10 +76,11 @@ interface PoolOptions {
   threads: number;
   atOnce: number;
   patience: number;
+  startPatience: number;
   how: LoadImageOptions;
 }
 
-function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
+function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOptions) {
   const members = new Set<Member>();
   const fresh: Job[] = [];
   const suspects: Job[] = [];
@@ -86,7 +89,9 @@ function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
 
   const hand = (member: Member, job: Job): void => {
     const id = nextId++;
-    const timer = setTimeout(() => lose(member, `no answer within ${patience / 1000} s`), patience);
+    const timer = overdue(patience, () => {
+      if (member.jobs.has(id)) lose(member, `no answer within ${patience / 1000} s`);
+    });
     member.jobs.set(id, { ...job, timer });
     member.worker.postMessage({ id, image: job.image } satisfies ImageRequest);
   };
@@ -139,7 +144,7 @@ function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
     if (members.size === 0) abandon(reason);
     else dispatch();
   };
-  const start = (): void => void members.add(startMember({ url, how, answer, lose }));
+  const start = (): void => void members.add(startMember({ url, how, answer, lose, patience: startPatience }));
   for (let number = 0; number < threads; number++) start();
   return {
     add(job: Job): void {
@@ -159,15 +164,23 @@ function openPool({ url, threads, atOnce, patience, how }: PoolOptions) {
   };
 }
 
+/** Like setTimeout, but what arrived while this thread was busy computing is looked at first. */
+function overdue(milliseconds: number, act: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(act), milliseconds);
+}
+
 function startMember(request: {
   url: URL;
   how: LoadImageOptions;
   answer: (member: Member, reply: ImageReply) => void;
   lose: (member: Member, reason: string) => void;
+  patience: number;
 }): Member {
-  const { url, how, answer, lose } = request;
+  const { url, how, answer, lose, patience } = request;
   const member: Member = { worker: startThread(url, how), ready: false, jobs: new Map() };
   member.worker.unref();
+  const late = () => !member.ready && lose(member, `it did not start within ${patience / 1000} s`);
+  overdue(patience, late).unref();
   member.worker.on('message', (reply: ImageReply) => answer(member, reply));
   member.worker.on('error', (error) => lose(member, error instanceof Error ? error.message : String(error)));
   member.worker.on('exit', (code) => lose(member, `it ended with code ${code}`));

@@ -5,6 +5,9 @@ import { parentPort } from 'node:worker_threads';
 import type { ImageReply, ImageRequest } from '../../lib/data/image-worker.ts';
 import { nameOfImage } from '../../lib/data/sample.ts';
 
+// A module that never comes to its end
+if (import.meta.url.endsWith('?hangs')) for (;;);
+
 parentPort?.on('message', ({ id, image }: ImageRequest) => {
   const name = nameOfImage(image);
   if (name.includes('dies')) process.exit(7);

@@ -68,6 +68,27 @@ test('a worker that cannot start is a fault of the program, not of an image', as
   await workers.close();
 });
 
+test('workers that hang while they start are given up in time', async () => {
+  const module = new URL(`${faulty.href}?hangs`);
+  const workers = createImageWorkers({ ...options, module, threads: 2, startPatience: 400 });
+  await assert.rejects(workers.load(named('a')), {
+    code: 'E_IMAGE_WORKER',
+    kind: 'failure',
+    found: 'it did not start within 0.4 s',
+  });
+  await workers.close();
+});
+
+test('an answer that came while this thread was busy for longer than the patience counts', async () => {
+  const workers = createImageWorkers({ ...options, patience: 300 });
+  await workers.load(named('first'));
+  const late = workers.load(named('slow'));
+  const end = performance.now() + 700;
+  while (performance.now() < end);
+  assert.ok((await late).length > 0);
+  await workers.close();
+});
+
 test('closing rejects what is under way and what waits', async () => {
   const workers = createImageWorkers({ ...options, atOnce: 1 });
   const loads = ['slow a', 'slow b', 'slow c'].map((name) => workers.load(named(name)));
