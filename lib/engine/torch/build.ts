@@ -28,7 +28,7 @@ export function nativeDir(): string {
 export function sourceHash(): string {
   const dir = nativeDir();
   const files = readdirSync(dir, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(cpp|h)$/.test(name))
+    .filter((name) => /\.(cpp|h|inc)$/.test(name))
     .sort();
   const parts = files.map((name) => `${name}\0${readFileSync(join(dir, name), 'utf8')}\0`);
   return sha256([...parts, ...COMMON_FLAGS].join('\n'));
