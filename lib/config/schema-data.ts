@@ -55,6 +55,30 @@ const packing = z
     'Several examples share a row, and examples of one image its visual tokens; each sees only what it would see alone. The samples of one image are then drawn together; rates go on counting samples. Absent: a row for each example.',
   );
 
+/** Room for fifty thousand images of the `smol` preset, three thousand of the 7B preset. */
+const FEATURE_BYTES = 20e9;
+
+const featureCache = z
+  .strictObject({
+    dir: path(
+      'Folder of the features; several runs and processes may share one. Default: features in the cache folder of this program.',
+    ).optional(),
+    maxBytes: z
+      .int()
+      .min(1)
+      .default(FEATURE_BYTES)
+      .describe('Most bytes in the folder. What no run has used for longest gives way.'),
+    dtype: z
+      .enum(['float32', 'bf16'])
+      .default('float32')
+      .describe(
+        'How features are stored. bf16 takes half the space and rounds them to 8 bits, whether they were stored before or not.',
+      ),
+  })
+  .describe(
+    'What the frozen vision tower makes of an image is computed once and stored, by every run that has this; a stored image is not even decoded. Not where the tower trains. Absent: every image is seen anew. docs/training.md',
+  );
+
 /** Schema of `data`. */
 export const dataSchema = <Line>(source: z.ZodType<Line>) =>
   z
@@ -81,6 +105,7 @@ export const dataSchema = <Line>(source: z.ZodType<Line>) =>
         .default(512)
         .describe('Longest example in tokens, visual ones included; longer texts are cut.'),
       packing: packing.optional(),
+      featureCache: featureCache.optional(),
       cache: path(
         'Folder for the indexes of sources, which are made once and can be made again. Default: index in the cache folder of this program.',
       ).optional(),

@@ -22,6 +22,15 @@ export interface DrawnShare {
   tokens: number;
 }
 
+/** What the cache of visual features did since it was told last: images found and not found, and what became of entries. */
+export interface FeatureCounts {
+  hits: number;
+  misses: number;
+  corrupt: number;
+  evicted: number;
+  unstored: number;
+}
+
 /** One update of the parameters. */
 export interface StepEvent {
   event: 'step';
@@ -35,6 +44,8 @@ export interface StepEvent {
   tasks: Readonly<Record<string, TaskLoss>>;
   /** Supervised tokens. */
   tokens: number;
+  /** Absent without `data.featureCache`. */
+  features?: FeatureCounts | undefined;
   /** What the update was made of; absent where no texts are trained. */
   drawn?: readonly DrawnShare[];
   samplesPerSecond: number;
@@ -72,6 +83,8 @@ export interface SkipEvent {
   dump: string;
   lr: number;
   seconds: number;
+  /** Absent without `data.featureCache`. */
+  features?: FeatureCounts | undefined;
 }
 
 /** The model questioned during training. */
@@ -82,6 +95,8 @@ export interface EvaluationEvent {
   /** By name: tasks, and details such as `vqa.count`; each with its number of questions and its 95 % interval. */
   figures: Readonly<Record<string, { value: number; n: number; low: number; high: number }>>;
   seconds: number;
+  /** Absent without `data.featureCache`. */
+  features?: FeatureCounts | undefined;
   /** Set where this step's model is the best so far by the run's metric. */
   best?: { step: number; metric: string; value: number; checkpoint: string };
 }
@@ -94,8 +109,9 @@ export type RunEvent =
   | SkipEvent
   | EvaluationEvent
   | { event: 'checkpoint'; step: number; path: string; seconds: number }
-  | { event: 'interrupted'; step: number }
-  | { event: 'end'; step: number; seconds: number };
+  /** At the end of a part of the run, what the cache of features did in all parts so far. */
+  | { event: 'interrupted'; step: number; features?: FeatureCounts | undefined }
+  | { event: 'end'; step: number; seconds: number; features?: FeatureCounts | undefined };
 
 /** Receives events; `close` ends the file. */
 export interface EventLog {

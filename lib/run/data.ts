@@ -97,6 +97,8 @@ export interface LoaderRequest {
   prefetch?: number;
   /** As `LoaderOptions.done`. */
   done?: LoaderOptions['done'];
+  /** As `LoaderOptions.features`. */
+  features?: LoaderOptions['features'];
 }
 
 /** How the samples of a run become tokens. */
@@ -124,13 +126,15 @@ function orderOptions({ data: { mixture, packing }, train }: RunConfig, lines: r
 }
 
 /** The loader of a run: the batch of a step is a pure function of the step. */
-export function openLoader({ config, model, data, onBadSamples, prefetch, done }: LoaderRequest): Loader {
+export function openLoader(request: LoaderRequest): Loader {
+  const { config, model, data, onBadSamples, prefetch, done, features } = request;
   return createLoader({
     ...orderOptions(config, data.lines),
     encode: encodeOptionsOf({ config, model, data }),
     images: { size: model.vision.imageSize, transform: config.data.transform },
     ...(prefetch === undefined ? {} : { prefetch }),
     done,
+    features,
     onBadSamples,
   });
 }

@@ -8,10 +8,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { publishDirAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
-import type { LoadedBatch } from '../data/loaded-batch.ts';
-import { fromInt32, type HostTensor, toInt32 } from '../formats/host-tensor.ts';
+import { fromFloat32, fromInt32, type HostTensor, toFloat32, toInt32 } from '../formats/host-tensor.ts';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
+import type { SeenImages } from '../model/batch.ts';
 import type { StepBatch } from '../train/step.ts';
+import type { SeenPart } from './feature-cache.ts';
 
 const FACTS = 'batch.json';
 const TENSORS = 'batch.safetensors';
@@ -53,7 +54,7 @@ export interface DumpedPart extends StepBatch {
 export async function writeDump(
   folder: string,
   facts: Omit<DumpFacts, 'format' | 'parts'>,
-  parts: readonly LoadedBatch[],
+  parts: readonly SeenPart[],
 ): Promise<string> {
   const name = `${DUMPS}/step-${facts.step}`;
   const examples = parts.map((part) => part.examples.map(({ id, task, line }) => ({ id, task, line })));
@@ -66,16 +67,37 @@ export async function writeDump(
   return name;
 }
 
-function tensorsOf(batch: LoadedBatch, prefix: string): [string, HostTensor][] {
-  const { tokenIds, labels, attentionMask, shape, pixels, pixelShape, positions, blocks, owners } = batch;
+function tensorsOf(batch: SeenPart, prefix: string): [string, HostTensor][] {
+  const { tokenIds, labels, attentionMask, shape, pixels, pixelShape, seen, positions, blocks, owners } = batch;
   const [images, size] = pixelShape;
   const integers = { tokenIds, labels, positions, owners, groups: blocks?.groups, branches: blocks?.branches };
   const found: [string, HostTensor][] = Object.entries(integers).flatMap(([name, values]) =>
     values === undefined ? [] : [[`${prefix}${name}`, fromInt32(values, [...shape])]],
   );
   found.push([`${prefix}attentionMask`, { dtype: 'U8', shape: [...shape], bytes: attentionMask }]);
-  if (images > 0) found.push([`${prefix}pixels`, { dtype: 'U8', shape: [images, size, size, 3], bytes: pixels }]);
+  if (seen !== undefined) found.push(...seenTensors(seen, prefix));
+  else if (images > 0) found.push([`${prefix}pixels`, { dtype: 'U8', shape: [images, size, size, 3], bytes: pixels }]);
   return found;
+}
+
+/** What the tower saw, where features are cached and the batch has no pixels. */
+function seenTensors({ tokens, order }: SeenImages, prefix: string): [string, HostTensor][] {
+  const [first] = tokens;
+  if (first === undefined) return [];
+  const values = new Float32Array(tokens.length * first.length);
+  for (const [place, one] of tokens.entries()) values.set(one, place * first.length);
+  return [
+    [`${prefix}seen`, fromFloat32(values, [tokens.length, first.length])],
+    [`${prefix}order`, fromInt32(Int32Array.from(order), [order.length])],
+  ];
+}
+
+function seenOf(seen: HostTensor | undefined, order: Int32Array | undefined): SeenImages | undefined {
+  if (seen === undefined || order === undefined) return undefined;
+  const [images = 0, size = 0] = seen.shape;
+  const values = toFloat32(seen);
+  const tokens = Array.from({ length: images }, (_, image) => values.subarray(image * size, (image + 1) * size));
+  return { tokens, order };
 }
 
 /**
@@ -121,6 +143,7 @@ function partOf(
     attentionMask: need('attentionMask').bytes,
     shape: [B, T],
     pixels: find('pixels')?.bytes,
+    seen: seenOf(find('seen'), integers('order')),
     positions: integers('positions'),
     owners: integers('owners'),
     ...(groups === undefined || branches === undefined ? {} : { blocks: { groups, branches } }),

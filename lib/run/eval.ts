@@ -3,7 +3,7 @@
 import type { Logger } from '../core/log.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
 import type { Answer } from '../eval/answer.ts';
-import { createFeatureCache } from '../eval/feature-cache.ts';
+import { createFeatureCache, type Seeing } from '../eval/feature-cache.ts';
 import { type Metrics, summarise, summariseChance } from '../eval/metrics/summary.ts';
 import { withOtherImages } from '../eval/questions.ts';
 import { answerSamples } from '../eval/runner.ts';
@@ -30,6 +30,8 @@ export interface EvaluateModelRequest {
   /** Stays the caller's, and as it is. */
   model: MiniGpt;
   evaluation: Evaluation;
+  /** As `createFeatureCache` takes it. */
+  see?: Seeing | undefined;
   /** Also asks every question of another scene's image. */
   control?: boolean | undefined;
   onProgress?: ((done: number, all: number) => void) | undefined;
@@ -40,10 +42,10 @@ export interface EvaluateModelRequest {
  * @returns its figures and, where asked for and possible, those of the control
  */
 export async function evaluateModel(request: EvaluateModelRequest): Promise<Scored & { shuffled?: Scored }> {
-  const { model, evaluation, control = false, onProgress } = request;
+  const { model, evaluation, see, control = false, onProgress } = request;
   const { settings, tokenizer, transform } = evaluation;
   const { batch, maxNewTokens, seed } = settings;
-  const features = createFeatureCache({ model, transform, atOnce: batch });
+  const features = createFeatureCache({ model, transform, atOnce: batch, see });
   const others = control ? withOtherImages(evaluation.samples) : undefined;
   const all = evaluation.samples.length + (others?.length ?? 0);
   let before = 0;

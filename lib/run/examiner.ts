@@ -11,6 +11,7 @@ import { readEvents } from '../report/events.ts';
 import type { Registry } from './config.ts';
 import { evaluateModel } from './eval.ts';
 import { openEvaluation } from './eval-data.ts';
+import type { RunFeatures } from './feature-cache.ts';
 import type { Recorder } from './recorder.ts';
 import { type BestCheckpoint, RUN_FILES } from './run-folder.ts';
 
@@ -28,6 +29,8 @@ export interface ExaminerRequest {
   registry: Registry;
   tokenizer: Tokenizer;
   model: MiniGpt;
+  /** Where visual features are cached. */
+  features?: Pick<RunFeatures, 'see' | 'counts'> | undefined;
   /** Run folder. */
   folder: string;
   /** Updates already done. */
@@ -42,7 +45,7 @@ export interface ExaminerRequest {
  * @throws TristageError E_EVAL_SOURCES, and those of opening and reading sources
  */
 export async function openExaminer(request: ExaminerRequest): Promise<Examiner> {
-  const { config, registry, tokenizer, model, recorder, logger } = request;
+  const { config, registry, tokenizer, model, features, recorder, logger } = request;
   const { eval: settings, checkpoint, steps } = config.train;
   if (settings === undefined) return { examine: async () => false, best: () => undefined };
   const evaluation = await openEvaluation({ config, registry, tokenizer, samples: settings.samples });
@@ -53,14 +56,17 @@ export async function openExaminer(request: ExaminerRequest): Promise<Examiner> 
     async examine(step) {
       if (step % settings.everySteps !== 0 && step !== steps) return false;
       const start = performance.now();
-      const { metrics } = await evaluateModel({ model, evaluation });
+      const { metrics } = await evaluateModel({ model, evaluation, see: features?.see });
       const seconds = (performance.now() - start) / 1000;
       const values = figuresOf(metrics);
       const found = bestOf({ wanted: checkpoint.best, values, step, best });
       const better = found !== best;
       best = found;
       const figures = Object.fromEntries(estimatesOf(metrics));
-      recorder.write({ event: 'evaluation', step, figures, seconds, ...(better && best && { best }) });
+      const counts = features?.counts();
+      recorder.tracker.addFeatures(counts);
+      const told = { step, figures, seconds, features: counts, ...(better && best && { best }) };
+      recorder.write({ event: 'evaluation', ...told });
       recorder.scalars(
         step,
         Object.fromEntries(Object.entries(values).map(([name, value]) => [`eval/${name}`, value])),

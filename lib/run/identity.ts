@@ -9,7 +9,7 @@ const PLACES = ['root', 'annotations', 'images'];
 const FREE = new Set([...PLACES, 'badShare']);
 
 /**
- * A hash over model, data, stage and train settings and the precision. The engine beside it, places of files, checkpoints, evaluation, the budgets of bad samples and skipped steps and the number of steps may change between
+ * A hash over model, data, stage and train settings and the precision. The engine beside it, places of files, a feature cache that does not round, checkpoints, evaluation, the budgets of bad samples and skipped steps and the number of steps may change between
  * two parts of a run: they do not make it another run.
  */
 export function identityOf(config: RunConfig): string {
@@ -21,7 +21,10 @@ export function identityOf(config: RunConfig): string {
   );
   // Absent for float32, so that runs from before there was a choice go on.
   const precision = engine.precision === 'float32' ? {} : { precision: engine.precision };
-  return sha256(canonical({ stage, sizes, settings, ...precision, data: { ...data, mixture: sources } }));
+  const { featureCache, ...drawn } = data;
+  // Features as the tower gave them out are the same from a cache or without one; rounded ones are others.
+  const rounded = featureCache?.dtype === 'bf16' ? { features: featureCache.dtype } : {};
+  return sha256(canonical({ stage, sizes, settings, ...precision, data: { ...drawn, ...rounded, mixture: sources } }));
 }
 
 /** JSON with sorted keys, so that the order of a file does not matter. */

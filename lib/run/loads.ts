@@ -1,6 +1,8 @@
 /** What weights were found to be, in words and for weights.json: one line a file, and every name that was not simply taken. */
 
 import type { ImportReport } from '../checkpoint/import.ts';
+import type { Logger } from '../core/log.ts';
+import { RUN_FILES, writeRunJson } from './run-folder.ts';
 import type { WeightsLoad } from './weights.ts';
 
 /** `3 F16 and 1 BF16`. */
@@ -43,4 +45,16 @@ export function loadFacts({ part, report }: WeightsLoad): object {
     cast: castText(report),
     reshaped: reshaped.map(({ name, found: from, expected }) => ({ name, from, to: expected })),
   };
+}
+
+/** Says what every file of weights was found to hold; the names go to weights.json of the run and to those who debug. */
+export async function tellLoads(
+  loads: readonly WeightsLoad[],
+  { folder, logger }: { folder: string; logger: Logger },
+): Promise<void> {
+  for (const load of loads) {
+    logger.info(describeLoad(load));
+    for (const line of loadDetails(load)) logger.debug(line);
+  }
+  if (loads.length > 0) await writeRunJson(folder, RUN_FILES.weights, loads.map(loadFacts));
 }

@@ -1,6 +1,7 @@
 /** Progress of a training run: a bar on a terminal, lines elsewhere. */
 
 import type { StepRecord } from '../train/loop.ts';
+import { hitShare } from './feature-counts.ts';
 
 /** Share of the past that the running speed forgets with every step. */
 const FORGET = 0.1;
@@ -87,7 +88,7 @@ function factsOf(
   record: StepRecord,
   { steps, globalBatch, eta }: { steps: number; globalBatch: number; eta: number },
 ): Fact[] {
-  const { step, loss, lr, seconds, waitSeconds, skipped } = record;
+  const { step, loss, lr, seconds, waitSeconds, skipped, features } = record;
   const tasks = Object.entries(record.tasks).filter(([, { tokens }]) => tokens > 0);
   return [
     ['step', `${String(step).padStart(String(steps).length)}/${steps}`],
@@ -95,6 +96,7 @@ function factsOf(
     ['lr', lr.toExponential(2)],
     [`${(globalBatch / seconds).toFixed(1)}`, 'samples/s'],
     ['data wait', `${Math.round((100 * waitSeconds) / seconds)} %`],
+    ...(features === undefined ? [] : [['cached', `${Math.round(100 * hitShare(features))} %`] as const]),
     ['eta', formatDuration(eta)],
     ...(tasks.length > 1 ? tasks.map(([task, { loss: own }]): Fact => [task, own.toFixed(3)]) : []),
   ];

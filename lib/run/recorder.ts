@@ -8,6 +8,7 @@ import type { EngineInfo } from '../engine/engine.ts';
 import { openEventLog, type RunEvent } from '../report/events.ts';
 import { openScalarWriter } from '../report/tensorboard.ts';
 import type { StepRecord } from '../train/loop.ts';
+import { hitShare } from './feature-counts.ts';
 import { type Display, openProgress } from './progress.ts';
 import { RUN_FILES } from './run-folder.ts';
 import { type SummaryTracker, summaryTracker } from './summary.ts';
@@ -77,8 +78,8 @@ function samplesOf({ drawn }: StepRecord, globalBatch: number): number {
 function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
   const { waitSeconds, skipped, ...rest } = record;
   if (skipped !== undefined) {
-    const { step, seconds, lr } = rest;
-    return { event: 'skip', step, lr, seconds, ...skipped };
+    const { step, seconds, lr, features } = rest;
+    return { event: 'skip', step, lr, seconds, ...skipped, ...(features && { features }) };
   }
   return {
     event: 'step',
@@ -91,10 +92,11 @@ function stepEvent(record: StepRecord, globalBatch: number): RunEvent {
 
 /** A `/` in a tag groups charts. */
 function stepScalars(record: StepRecord, globalBatch: number): Record<string, number> {
-  const { loss, lr, gradNorm, tasks, seconds, waitSeconds, skipped } = record;
+  const { loss, lr, gradNorm, tasks, seconds, waitSeconds, skipped, features } = record;
   const speed = {
     'speed/samples_per_second': samplesOf(record, globalBatch) / seconds,
     'speed/data_wait': waitSeconds / seconds,
+    ...(features && { 'speed/feature_hits': hitShare(features) }),
   };
   if (skipped !== undefined) return { lr, ...speed };
   const byTask = Object.entries(tasks).filter(([, { tokens }]) => tokens > 0);

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTemporaryName, writeFileAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
+import type { FeatureCounts } from '../train/loop.ts';
 import type { MixtureShare } from './shares.ts';
 
 /** Names within a run folder. */
@@ -48,6 +49,8 @@ export interface RunSummary {
   lossLast: number | null;
   /** Updates that were left out, since they were not finite. */
   skipped: number;
+  /** What `data.featureCache` did, in all parts of the run and its evaluations; absent where it is not set. */
+  featureCache?: FeatureCounts;
   /** Where `train.checkpoint.best` is set. */
   best?: BestCheckpoint;
   /** Planned and realised shares of the lines of the mixture; absent where there is none. */

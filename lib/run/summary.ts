@@ -3,10 +3,11 @@
 import type { RunConfig } from '../config/schema.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import { readEvents } from '../report/events.ts';
-import type { StepRecord } from '../train/loop.ts';
+import type { FeatureCounts, StepRecord } from '../train/loop.ts';
+import { addCounts, NO_COUNTS } from './feature-counts.ts';
 import type { RunSummary } from './run-folder.ts';
 
-type Counted = Pick<StepRecord, 'loss' | 'seconds' | 'skipped'>;
+type Counted = Pick<StepRecord, 'loss' | 'seconds' | 'skipped' | 'features'>;
 
 export interface SummaryTracker {
   add(record: Counted): void;
@@ -17,6 +18,10 @@ export interface SummaryTracker {
   skipped(): number;
   first(): number | null;
   last(): number | null;
+  /** Counts what an evaluation did. */
+  addFeatures(counts: FeatureCounts | undefined): void;
+  /** Of the cache of features; absent where none was used. */
+  features(): FeatureCounts | undefined;
 }
 
 /**
@@ -25,7 +30,12 @@ export interface SummaryTracker {
  */
 export function summaryTracker(events?: string): SummaryTracker {
   const total = { seconds: 0, steps: 0, skipped: 0, first: null as number | null, last: null as number | null };
-  const add = ({ loss, seconds, skipped }: Counted): void => {
+  let counted: FeatureCounts | undefined;
+  const addFeatures = (counts: FeatureCounts | undefined): void => {
+    if (counts !== undefined) counted = addCounts(counted ?? NO_COUNTS, counts);
+  };
+  const add = ({ loss, seconds, skipped, features }: Counted): void => {
+    addFeatures(features);
     total.seconds += seconds;
     total.steps++;
     if (skipped !== undefined) {
@@ -37,7 +47,10 @@ export function summaryTracker(events?: string): SummaryTracker {
   };
   for (const event of events === undefined ? [] : readEvents(events)) {
     if (event.event === 'step') add(event);
-    else if (event.event === 'skip') add({ loss: Number.NaN, seconds: event.seconds, skipped: event });
+    else if (event.event === 'skip') {
+      const { seconds, features } = event;
+      add({ loss: Number.NaN, seconds, features, skipped: event });
+    } else if (event.event === 'evaluation') addFeatures(event.features);
   }
   return {
     add,
@@ -46,6 +59,8 @@ export function summaryTracker(events?: string): SummaryTracker {
     skipped: () => total.skipped,
     first: () => total.first,
     last: () => total.last,
+    addFeatures,
+    features: () => counted,
   };
 }
 
@@ -60,6 +75,7 @@ export interface SummaryRequest {
 /** The content of summary.json. */
 export function summaryOf({ config, engine, tracker, step, finished }: SummaryRequest): RunSummary {
   const seconds = tracker.seconds();
+  const features = tracker.features();
   return {
     name: config.name,
     stage: config.stage,
@@ -71,6 +87,7 @@ export function summaryOf({ config, engine, tracker, step, finished }: SummaryRe
     lossFirst: tracker.first(),
     lossLast: tracker.last(),
     skipped: tracker.skipped(),
+    ...(features && { featureCache: features }),
     engine: engine.backend,
     device: engine.device,
   };

@@ -1,4 +1,4 @@
-/** Rules of `train` that bind it to other parts of a run file. */
+/** Rules that bind `train` to other parts of a run file. */
 
 import type { RuleIssue } from '../config/rules.ts';
 import type { RunConfig } from '../config/schema.ts';
@@ -41,4 +41,18 @@ export function examRules({ train, eval: questions }: RunConfig, stage: Stage): 
     });
   }
   return issues;
+}
+
+/** What a tower sees can be stored only while it does not change. */
+export function featureRules({ data, train }: RunConfig, stage: Stage): RuleIssue[] {
+  const trains = train.trainable ?? stage.trains;
+  if (data.featureCache === undefined || !trains.includes('vision')) return [];
+  return [
+    {
+      path: ['data', 'featureCache'],
+      message: 'features of a vision tower that trains would be wrong after one step',
+      found: 'data.featureCache, and vision trains',
+      expected: 'no data.featureCache, or a frozen tower',
+    },
+  ];
 }

@@ -25,12 +25,13 @@ import { leftOutOf, type OpenData, openData, openLoader, sourceNotes } from './d
 import { dumpedCheckpoints } from './dump.ts';
 import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
+import { openRunFeatures, type RunFeatures, tellFeatures } from './feature-cache.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
 import { strangeWeights } from './known-weights.ts';
 import { badSamples } from './ledger-summary.ts';
 import { lineageOf } from './lineage.ts';
-import { describeLoad, loadDetails, loadFacts } from './loads.ts';
+import { tellLoads } from './loads.ts';
 import { modelConfigOf } from './model-config.ts';
 import { checkParent, openParent, type Parent } from './parent.ts';
 import { planOf } from './plan.ts';
@@ -72,6 +73,8 @@ interface Session {
   optimizer: AdamW;
   recorder: Recorder;
   examiner: Examiner;
+  /** Where visual features are cached. */
+  features: RunFeatures | undefined;
   plan: RunPlan;
   /** The runs behind this one, the nearest first. */
   lineage: readonly Ancestor[];
@@ -93,6 +96,7 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
   } finally {
     session.recorder.close();
     await session.loader.close();
+    await session.features?.close();
     session.optimizer.dispose();
     disposeMiniGpt(session.assembled.model);
   }
@@ -121,7 +125,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   );
   const { assembled, optimizer } = await openModel(request, { checkpoint, parent });
   await createRunFolder(folder);
-  await tellLoads(request, assembled);
+  await tellLoads(assembled.loads, { folder, logger });
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
   if (data.pieces !== undefined)
     await writeRunJson(folder, RUN_FILES.vocabulary, vocabularyFacts(data.tokenizer, data.pieces));
@@ -131,7 +135,9 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   if (from > 0) logger.info(`going on after step ${from}`);
   const ledger = openLedger(join(folder, RUN_FILES.ledger));
   if (from === 0) await ledger.append(leftOutOf(data));
+  const features = await openRunFeatures({ config, model: assembled.model, engine, logger });
   const loader = openLoader({
+    features: features?.store,
     config,
     model: assembled.model.config,
     data,
@@ -142,18 +148,11 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
     ...{ config, registry, folder, from, recorder, logger },
     tokenizer: data.tokenizer,
     model: assembled.model,
+    features,
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
-  return { request, config, engine, data, loader, assembled, optimizer, recorder, examiner, plan, lineage, from };
-}
-
-/** Says what every file of weights was found to hold; the names go to weights.json and to those who debug. */
-async function tellLoads({ folder, logger }: TrainRequest, { loads }: Assembled): Promise<void> {
-  for (const load of loads) {
-    logger.info(describeLoad(load));
-    for (const line of loadDetails(load)) logger.debug(line);
-  }
-  if (loads.length > 0) await writeRunJson(folder, RUN_FILES.weights, loads.map(loadFacts));
+  const opened = { request, config, engine, data, loader, assembled, optimizer };
+  return { ...opened, recorder, examiner, features, plan, lineage, from };
 }
 
 /** What a run that begins anew starts from, checked. */
@@ -208,7 +207,7 @@ async function openModel(
 }
 
 async function runSession(session: Session): Promise<RunSummary> {
-  const { request, config, loader, recorder, examiner, engine, from } = session;
+  const { request, config, loader, recorder, examiner, features, engine, from } = session;
   const { model } = session.assembled;
   const { steps, checkpoint } = config.train;
   const frozen = await printFrozen(model.store);
@@ -224,7 +223,7 @@ async function runSession(session: Session): Promise<RunSummary> {
     from,
     to: steps,
     data: (index) => loader.batch(index),
-    update: updater({ config, model, optimizer: session.optimizer, onFault: guard }),
+    update: updater({ config, model, optimizer: session.optimizer, features, onFault: guard }),
     onStep: (record) => {
       if (record.skipped === undefined) weights.updatesSince++;
       recorder.step(record);
@@ -239,8 +238,9 @@ async function runSession(session: Session): Promise<RunSummary> {
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
   const seconds = recorder.tracker.seconds();
-  if (result.interrupted) recorder.write({ event: 'interrupted', step: result.step });
-  else recorder.write({ event: 'end', step: result.step, seconds });
+  const cached = await tellFeatures(features, { tracker: recorder.tracker, logger: request.logger });
+  if (result.interrupted) recorder.write({ event: 'interrupted', step: result.step, features: cached });
+  else recorder.write({ event: 'end', step: result.step, seconds, features: cached });
   const summary = summaryOf({
     config,
     engine,

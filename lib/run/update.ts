@@ -9,12 +9,15 @@ import type { AdamW } from '../train/adamw.ts';
 import type { SkippedUpdate, UpdateReport } from '../train/loop.ts';
 import { learningRate, type Schedule } from '../train/schedule.ts';
 import { type StepOptions, type StepResult, trainStep } from '../train/step.ts';
+import { type RunFeatures, type SeenPart, withSeen } from './feature-cache.ts';
 import { drawnBy } from './shares.ts';
 
 export interface UpdaterRequest {
   config: RunConfig;
   model: MiniGpt;
   optimizer: AdamW;
+  /** Where visual features are cached. */
+  features?: RunFeatures | undefined;
   /** Called when a loss or gradient is not finite; throws where the run is to stop. The weights are untouched. */
   onFault: (fault: Fault) => Promise<SkippedUpdate>;
 }
@@ -25,7 +28,7 @@ export interface Fault {
   index: number;
   fault: 'loss' | 'gradient';
   /** The batch as it went through the model. */
-  parts: readonly LoadedBatch[];
+  parts: readonly SeenPart[];
 }
 
 /** The function that the loop calls: does update `index` on its batch and reports it. */
@@ -33,6 +36,7 @@ export function updater({
   config,
   model,
   optimizer,
+  features,
   onFault,
 }: UpdaterRequest): (index: number, batch: LoadedBatch) => Promise<UpdateReport> {
   const { microBatch = Number.POSITIVE_INFINITY, clip, recompute, seed } = config.train;
@@ -47,13 +51,15 @@ export function updater({
   };
   return async (index, batch) => {
     const lr = learningRate(schedule, index);
-    const parts = microBatches(batch, microBatch);
+    const seen = await features?.complete(batch.keyed ?? []);
+    const cut = microBatches(batch, microBatch);
+    const parts = seen === undefined ? cut : withSeen(cut, seen);
     const result = await trainStep({ model, trainable, optimizer, microBatches: parts, step: index, lr, options });
     const { fault, loss, gradNorm, tokens } = result;
     if (fault === 'no-tokens') throw noTokensError(index + 1);
     if (fault !== undefined) {
       const skipped = await onFault({ index, fault, parts });
-      return { loss, lr, gradNorm, tokens, tasks: {}, skipped };
+      return { loss, lr, gradNorm, tokens, tasks: {}, skipped, features: features?.counts() };
     }
     return {
       loss,
@@ -62,6 +68,7 @@ export function updater({
       tokens,
       tasks: lossByTask(result, batch),
       drawn: drawnBy(batch.examples, result.rows),
+      features: features?.counts(),
     };
   };
 }

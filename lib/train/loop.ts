@@ -13,8 +13,24 @@ export interface UpdateReport {
   tokens: number;
   /** Samples and supervised tokens by line of the mixture and task; absent where no texts are trained. */
   drawn?: readonly { line: number; task: string; samples: number; tokens: number }[];
+  /** Of the cache of visual features, since the step before; absent where there is none. */
+  features?: FeatureCounts | undefined;
   /** Set when a loss or gradient was not finite, so that the weights stayed as they were. */
   skipped?: SkippedUpdate | undefined;
+}
+
+/** What a feature cache did. */
+export interface FeatureCounts {
+  /** Different images of a batch whose features were there. */
+  hits: number;
+  /** Those that the tower had to see. */
+  misses: number;
+  /** Entries that were damaged, and then computed anew. */
+  corrupt: number;
+  /** Entries that gave way to others. */
+  evicted: number;
+  /** Entries that found no room or could not be written. */
+  unstored: number;
 }
 
 /** An update that was left out. */
