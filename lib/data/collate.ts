@@ -1,6 +1,7 @@
 /** Examples -> Batch: rows padded to one length, attention by length, pixels in row order. */
 
 import { TristageError } from '../core/errors.ts';
+import type { PixelMemory } from './pixel-memory.ts';
 import { type Batch, type Example, IGNORE, type KeyedImage } from './sample.ts';
 
 export interface CollateOptions {
@@ -24,6 +25,8 @@ export interface BatchPixels {
   pixels: Uint8Array | readonly LoadedImage[];
   /** S */
   imageSize: number;
+  /** Where the memory for images that come one by one is from. Default: it is new. */
+  take?: PixelMemory['take'];
 }
 
 /** The images of a batch as it carries them. */
@@ -65,9 +68,9 @@ export function padRows(
  */
 export function collate(examples: readonly Example[], images: BatchPixels, options: CollateOptions = {}): Batch {
   const count = examples.reduce((sum, example) => sum + example.images.length, 0);
-  const { pixels: given, imageSize } = images;
+  const { pixels: given, imageSize, take } = images;
   const loaded: Pick<BatchImages, 'pixels' | 'keyed'> =
-    given instanceof Uint8Array ? { pixels: given } : joinImages(given, imageSize);
+    given instanceof Uint8Array ? { pixels: given } : joinImages(given, imageSize, take);
   const carried = loaded.keyed?.length ?? loaded.pixels.length / (imageSize * imageSize * 3);
   if (carried !== count) {
     const found = loaded.keyed === undefined ? `${loaded.pixels.length} bytes of pixels` : `${carried} images`;
@@ -108,12 +111,16 @@ export function someImages({ pixels, pixelShape, keyed }: BatchImages, start: nu
  * Images one behind the other.
  * @throws TristageError E_BATCH for pixels that are no image of this size
  */
-export function joinImages(images: readonly LoadedImage[], size: number): BatchImages {
+export function joinImages(
+  images: readonly LoadedImage[],
+  size: number,
+  take: PixelMemory['take'] = (length) => new Uint8Array(length),
+): BatchImages {
   const keyed = images.filter((image): image is KeyedImage => 'key' in image);
   const pixelShape = [images.length, size] as const;
   if (keyed.length > 0 && keyed.length === images.length) return { pixels: new Uint8Array(0), pixelShape, keyed };
   const bytes = size * size * 3;
-  const pixels = new Uint8Array(images.length * bytes);
+  const pixels = take(images.length * bytes);
   for (const [place, image] of images.entries()) {
     if ('key' in image || image.length !== bytes) {
       throw badBatch(

@@ -10,19 +10,19 @@ import { describeError, type PlainError } from './worker-thread.ts';
 export interface ImageRequest {
   id: number;
   image: ImageRef;
+  /** Shared memory for the pixels, u8[S, S, 3]. */
+  into: Uint8Array;
 }
-export type ImageReply = { ready: true } | { id: number; pixels: Uint8Array } | { id: number; failure: PlainError };
+export type ImageReply = { ready: true } | { id: number } | { id: number; failure: PlainError };
 
 const options = workerData as LoadImageOptions;
 // One thread of libvips for each worker: the engine owns the other cores.
 sharp.concurrency(1);
 
-parentPort?.on('message', async ({ id, image }: ImageRequest) => {
+parentPort?.on('message', async ({ id, image, into }: ImageRequest) => {
   try {
-    const loaded = await loadImage(image, options);
-    // The decoder's memory, which comes as a Buffer, cannot be handed over.
-    const pixels = Buffer.isBuffer(loaded) ? new Uint8Array(loaded) : loaded;
-    parentPort?.postMessage({ id, pixels } satisfies ImageReply, [pixels.buffer as ArrayBuffer]);
+    await loadImage(image, options, into);
+    parentPort?.postMessage({ id } satisfies ImageReply);
   } catch (error) {
     parentPort?.postMessage({ id, failure: describeError(error) } satisfies ImageReply);
   }

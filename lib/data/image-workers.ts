@@ -7,6 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { TristageError } from '../core/errors.ts';
 import { type LoadImageOptions, loadImage } from './image.ts';
 import type { ImageReply, ImageRequest } from './image-worker.ts';
+import { createPixelMemory, type PixelMemory } from './pixel-memory.ts';
 import { type ImageRef, nameOfImage } from './sample.ts';
 import { errorOf, startThread } from './worker-thread.ts';
 
@@ -17,6 +18,8 @@ export interface ImageWorkers {
    *   when workers cannot be started, or were closed
    */
   load(image: ImageRef): Promise<Uint8Array>;
+  /** Gives the pixels that `load` gave back, for another image; who keeps them need not. */
+  recycle(pixels: Uint8Array): void;
   /** Images that workers have at the moment; never more than `threads * atOnce`. */
   inFlight(): number;
   /** Stops the workers; requests under way are rejected. */
@@ -49,7 +52,7 @@ interface Member {
   worker: Worker;
   /** True once it takes images. */
   ready: boolean;
-  jobs: Map<number, Job & { timer: NodeJS.Timeout }>;
+  jobs: Map<number, Job & { timer: NodeJS.Timeout; pixels: Uint8Array }>;
 }
 
 const PATIENCE = 60_000;
@@ -84,6 +87,8 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
   const members = new Set<Member>();
   const fresh: Job[] = [];
   const suspects: Job[] = [];
+  const memory = createPixelMemory({ shared: true });
+  const bytes = how.size * how.size * 3;
   let nextId = 0;
   let ended: string | undefined;
 
@@ -92,8 +97,9 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
     const timer = overdue(patience, () => {
       if (member.jobs.has(id)) lose(member, `no answer within ${patience / 1000} s`);
     });
-    member.jobs.set(id, { ...job, timer });
-    member.worker.postMessage({ id, image: job.image } satisfies ImageRequest);
+    const pixels = memory.take(bytes);
+    member.jobs.set(id, { ...job, timer, pixels });
+    member.worker.postMessage({ id, image: job.image, into: pixels } satisfies ImageRequest);
   };
   const dispatch = (): void => {
     // Answers still come while workers stop, and whoever stops them waits: they keep the process alive to their end.
@@ -115,13 +121,7 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
   };
   const answer = (member: Member, reply: ImageReply): void => {
     if ('ready' in reply) member.ready = true;
-    else {
-      const job = member.jobs.get(reply.id);
-      member.jobs.delete(reply.id);
-      clearTimeout(job?.timer);
-      if ('pixels' in reply) job?.resolve(reply.pixels);
-      else job?.reject(errorOf(reply.failure));
-    }
+    else settle(member, reply, memory);
     dispatch();
   };
   const abandon = (reason: string): void => {
@@ -132,7 +132,8 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
   const lose = (member: Member, reason: string): void => {
     if (!members.delete(member)) return;
     void member.worker.terminate();
-    for (const { timer, ...job } of member.jobs.values()) {
+    // It may still write to the memory of its images, which therefore is not used again.
+    for (const { timer, pixels: _, ...job } of member.jobs.values()) {
       clearTimeout(timer);
       if (ended !== undefined) job.reject(unavailable(ended));
       else if (job.suspect) job.reject(quarantined(job.image, reason));
@@ -151,6 +152,7 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
       fresh.push(job);
       dispatch();
     },
+    recycle: memory.give,
     /** Why no image is taken any more. */
     ended: () => ended,
     inFlight: () => [...members].reduce((sum, { jobs }) => sum + jobs.size, 0),
@@ -167,6 +169,17 @@ function openPool({ url, threads, atOnce, patience, startPatience, how }: PoolOp
 /** Like setTimeout, but what arrived while this thread was busy computing is looked at first. */
 function overdue(milliseconds: number, act: () => void): NodeJS.Timeout {
   return setTimeout(() => setImmediate(act), milliseconds);
+}
+
+/** Hands an answer to who waits for it. */
+function settle(member: Member, reply: Exclude<ImageReply, { ready: true }>, memory: PixelMemory): void {
+  const job = member.jobs.get(reply.id);
+  if (job === undefined) return;
+  member.jobs.delete(reply.id);
+  clearTimeout(job.timer);
+  if (!('failure' in reply)) return job.resolve(job.pixels);
+  memory.give(job.pixels);
+  job.reject(errorOf(reply.failure));
 }
 
 function startMember(request: {

@@ -5,6 +5,7 @@
 
 import sharp, { type Sharp } from 'sharp';
 import { badImage, bytesOfImage, jpegComponents } from './image-bytes.ts';
+import { decodeJpeg } from './jpeg/decode.ts';
 import type { RgbImage } from './resize-pillow.ts';
 import { resizePillowVector } from './resize-vector.ts';
 import { type ImageRef, nameOfImage } from './sample.ts';
@@ -52,8 +53,15 @@ const SIGNATURES: readonly { name: string; at: number; bytes: readonly number[] 
  */
 export async function decodeImage(image: ImageRef, options: DecodeImageOptions = {}): Promise<RgbImage> {
   if ('pixels' in image) return { data: image.pixels, width: image.width, height: image.height };
-  const name = nameOfImage(image);
   const bytes = await bytesOfImage(image);
+  const plain = decodeJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
+  return plain === undefined
+    ? decodeBySharp(bytes, nameOfImage(image), options)
+    : { ...plain, data: plain.data.slice() };
+}
+
+/** Any kind of image, with the messages for what is wrong with it. */
+async function decodeBySharp(bytes: Uint8Array, name: string, options: DecodeImageOptions): Promise<RgbImage> {
   checkSignature(bytes, name);
   const maxPixels = options.maxPixels ?? MAX_PIXELS;
   try {
@@ -99,14 +107,27 @@ async function decodeCmyk(bytes: Uint8Array, limitInputPixels: number): Promise<
 
 /**
  * Decodes and resizes to a square; the aspect ratio is not kept.
- * @returns u8[size, size, 3]
+ * @param into u8[size, size, 3] to be filled; default: memory of its own
+ * @returns u8[size, size, 3]: `into` where it was given
  * @throws TristageError E_IMAGE as `decodeImage`
  */
-export async function loadImage(image: ImageRef, options: LoadImageOptions): Promise<Uint8Array> {
+export async function loadImage(image: ImageRef, options: LoadImageOptions, into?: Uint8Array): Promise<Uint8Array> {
   const { size, transform = 'pillow-bicubic' } = options;
+  const square = { width: size, height: size };
+  if (transform === 'pillow-bicubic' && !('pixels' in image)) {
+    const bytes = await bytesOfImage(image);
+    const plain = decodeJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
+    // Resized where the decoder left it, before the next image comes there.
+    if (plain !== undefined) return resizePillowVector(plain, square, into ?? new Uint8Array(size * size * 3)).data;
+    const decoded = await decodeBySharp(bytes, nameOfImage(image), options);
+    return resizePillowVector(decoded, square, into).data;
+  }
   const decoded = await decodeImage(image, options);
-  if (decoded.width === size && decoded.height === size) return decoded.data;
-  return (await resizeImage(decoded, size, transform)).data;
+  const same = decoded.width === size && decoded.height === size;
+  const { data } = same ? decoded : await resizeImage(decoded, size, transform);
+  if (into === undefined) return data;
+  into.set(data);
+  return into;
 }
 
 /** Resizes decoded pixels to a square by the named transform. */

@@ -3,6 +3,7 @@
 import { type BatchImages, joinImages, type LoadedImage, sliceBatch, someImages } from './collate.ts';
 import { packExamples } from './pack.ts';
 import { badPack, type PackedRow, padPackedRows, type Segments } from './packed-batch.ts';
+import type { PixelMemory } from './pixel-memory.ts';
 import type { Batch, Example, ImageRef } from './sample.ts';
 
 /** How questions share rows. */
@@ -34,14 +35,16 @@ export function collatePacked(request: {
   imageSize: number;
   imageTokens: number;
   packing: PackingOptions;
+  /** As `BatchPixels`. */
+  take?: PixelMemory['take'];
 }): LoadedBatch {
-  const { examples, pixelsOf, imageSize, imageTokens, packing } = request;
+  const { examples, pixelsOf, imageSize, imageTokens, packing, take } = request;
   const { rows, overlong } = packExamples(examples, { ...packing, imageTokens });
   const [long] = overlong;
   if (long !== undefined)
     throw badPack(`an example of ${long.tokenIds.length} tokens`, `at most ${packing.maxTokens}`, long.id);
   const images = rows.flatMap((row) => row.images);
-  return joinRows(rows, joinImages(images.map(pixelsOf), imageSize));
+  return joinRows(rows, joinImages(images.map(pixelsOf), imageSize, take));
 }
 
 function joinRows(rows: readonly PackedRow[], loaded: BatchImages): LoadedBatch {

@@ -8,6 +8,7 @@ import type { FeatureStore } from './feature-store/store.ts';
 import { createImageWorkers, type ImageWorkers, type ImageWorkersOptions } from './image-workers.ts';
 import { type BadSample, type BadSampleBudget, causeOf, createBudget } from './ledger.ts';
 import { collatePacked, type LoadedBatch, type PackingOptions } from './loaded-batch.ts';
+import { createPixelMemory, type PixelMemory } from './pixel-memory.ts';
 import { badSample, checkSample, type Example, type ImageRef, type Sample } from './sample.ts';
 import type { OpenSource } from './source.ts';
 import { createStream, type Reader, type SampleRef, type SampleStream, shareOf } from './stream.ts';
@@ -62,6 +63,8 @@ export interface Loader {
    * @throws TristageError E_BAD_SAMPLES when too many samples had to be replaced
    */
   batch(step: number): Promise<LoadedBatch>;
+  /** Gives the pixels of a batch back for those of another; who keeps the batch need not. */
+  recycle(batch: LoadedBatch): void;
   /** Stops the work ahead and the image threads. */
   close(): Promise<void>;
 }
@@ -94,6 +97,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const { prefetch = 2 } = options;
   const stream = loaderOrder(options);
   const workers = createImageWorkers(options.images);
+  const memory = createPixelMemory({ shared: false });
   const ahead = new Map<number, Promise<Ready>>();
   const { steps, bad: before } = options.done ?? { steps: 0, bad: [] };
   const counts = stream.counts(steps);
@@ -106,7 +110,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
     if (known !== undefined) return known;
-    const ready = prepare(step, { options, stream, load: imageLoader(options, workers.load) });
+    const ready = prepare(step, { options, stream, load: imageLoader(options, workers.load), workers, memory });
     // Reported when the step is asked for; until then it must not count as unhandled.
     ready.catch(() => undefined);
     ahead.set(step, ready);
@@ -127,6 +131,7 @@ export function createLoader(options: LoaderOptions): Loader {
       for (const [place, { line }] of refs.entries()) budgets[line]?.seen(bad[place] ?? []);
       return batch;
     },
+    recycle: ({ pixels }) => memory.give(pixels),
     async close() {
       ahead.clear();
       await workers.close();
@@ -164,6 +169,9 @@ interface Work {
   options: LoaderOptions;
   stream: SampleStream;
   load: (image: ImageRef) => Promise<LoadedImage>;
+  workers: Pick<ImageWorkers, 'recycle'>;
+  /** For the pixels of batches. */
+  memory: PixelMemory;
 }
 
 async function prepare(step: number, work: Work): Promise<Ready> {
@@ -175,7 +183,10 @@ async function prepare(step: number, work: Work): Promise<Ready> {
   const rows = await Promise.all(
     refs.map((ref, place) => fillPlace(ref, { ...work, load, step, slot: first + place })),
   );
-  return { batch: batchOf(rows, work.options), refs, bad: rows.map((row) => row.bad) };
+  const batch = batchOf(rows, work);
+  // The batch has its own copy, in one piece.
+  for (const image of rows.flatMap(({ loaded }) => loaded)) if (!('key' in image)) work.workers.recycle(image);
+  return { batch, refs, bad: rows.map((row) => row.bad) };
 }
 
 /** Loads the images of one step. */
@@ -193,10 +204,12 @@ function once(load: Work['load']): Work['load'] {
   };
 }
 
-function batchOf(rows: readonly Row[], { packing, encode, images, collate: how }: LoaderOptions): LoadedBatch {
+function batchOf(rows: readonly Row[], { options, memory }: Pick<Work, 'options' | 'memory'>): LoadedBatch {
+  const { packing, encode, images, collate: how } = options;
   const examples = rows.map((row) => row.example);
+  const take = memory.take;
   if (packing === undefined) {
-    return collate(examples, { pixels: rows.flatMap((row) => row.loaded), imageSize: images.size }, how);
+    return collate(examples, { pixels: rows.flatMap((row) => row.loaded), imageSize: images.size, take }, how);
   }
   const loaded = new Map(
     rows.flatMap(({ example, loaded: own }) => example.images.map((image, place) => [image, own[place]] as const)),
@@ -207,6 +220,7 @@ function batchOf(rows: readonly Row[], { packing, encode, images, collate: how }
     imageSize: images.size,
     imageTokens: encode.imageTokens,
     packing,
+    take,
   });
 }
 

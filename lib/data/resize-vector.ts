@@ -44,12 +44,17 @@ const MAX_TABLES = 64;
  * Resizes without regard to the aspect ratio.
  * @param image u8[height, width, 3]
  * @param size output width and height, at least 1
- * @returns u8[size.height, size.width, 3] in a buffer of its own; the input's own data when nothing changes
+ * @param into u8[size.height, size.width, 3] to be filled; default: memory of its own
+ * @returns u8[size.height, size.width, 3]; without `into` the input's own data when nothing changes
  */
-export function resizePillowVector(image: RgbImage, size: { width: number; height: number }): RgbImage {
+export function resizePillowVector(
+  image: RgbImage,
+  size: { width: number; height: number },
+  into?: Uint8Array,
+): RgbImage {
   const wide = size.width !== image.width;
   const high = size.height !== image.height;
-  if (!wide && !high) return image;
+  if (!wide && !high) return copied(image, into);
   const line = image.width * 3;
   // The kernel writes one byte behind each row that it makes narrower or wider.
   const middleLine = wide ? roundUp(size.width * 3 + 1, VECTOR) : line;
@@ -72,7 +77,7 @@ export function resizePillowVector(image: RgbImage, size: { width: number; heigh
     number,
     number,
   ];
-  if (end > MAX_BYTES) return resizePillowBicubic(image, size);
+  if (end > MAX_BYTES) return copied(resizePillowBicubic(image, size), into);
   const kernel = kernelWith(end);
   const memory = new Uint8Array(kernel.memory.buffer);
   if (rows === undefined) memory.set(image.data, middle);
@@ -84,7 +89,7 @@ export function resizePillowVector(image: RgbImage, size: { width: number; heigh
       kernel.rows(strip, middle + y * middleLine, count, line, middleLine, size.width, rowTable, rows.pairs);
     }
   }
-  const data = new Uint8Array(size.width * size.height * 3);
+  const data = into ?? new Uint8Array(size.width * size.height * 3);
   if (columns === undefined) copyLines(memory, { start: middle, line: middleLine, data, bytes: size.width * 3 });
   else {
     putTable(memory, columns, columnTable);
@@ -92,6 +97,11 @@ export function resizePillowVector(image: RgbImage, size: { width: number; heigh
     data.set(memory.subarray(output, output + data.length));
   }
   return { data, ...size };
+}
+
+function copied(image: RgbImage, into: Uint8Array | undefined): RgbImage {
+  into?.set(image.data);
+  return into === undefined ? image : { ...image, data: into };
 }
 
 let instance: Kernel | undefined;

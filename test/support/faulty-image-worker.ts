@@ -8,11 +8,13 @@ import { nameOfImage } from '../../lib/data/sample.ts';
 // A module that never comes to its end
 if (import.meta.url.endsWith('?hangs')) for (;;);
 
-parentPort?.on('message', ({ id, image }: ImageRequest) => {
+parentPort?.on('message', ({ id, image, into }: ImageRequest) => {
   const name = nameOfImage(image);
   if (name.includes('dies')) process.exit(7);
   if (name.includes('hangs')) for (;;);
-  const reply: ImageReply = { id, pixels: Uint8Array.from(Buffer.from(name)) };
+  into.fill(0);
+  into.set(Buffer.from(name));
+  const reply: ImageReply = { id };
   if (name.includes('chatty')) {
     parentPort?.postMessage(reply);
     for (let more = 0; more < 2000; more++) parentPort?.postMessage({ ready: true } satisfies ImageReply);

@@ -65,6 +65,7 @@ async function pass({ images }: { images: number }): Promise<Pass> {
     while (ahead.length < Math.min(AHEAD, steps - step)) ahead.push(loader.batch(first + step + ahead.length));
     const batch = await (ahead.shift() as (typeof ahead)[number]);
     normalizeBatch(batch.pixels, batch.pixelShape[0]);
+    loader.recycle(batch);
     tokens += batch.attentionMask.reduce((sum, seen) => sum + seen, 0);
   }
   const seconds = (performance.now() - start) / 1000;
