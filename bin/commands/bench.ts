@@ -49,6 +49,12 @@ const MEASURES: Readonly<Record<string, Measure>> = {
     const report = await benchOrder({ rounds: Number(args['rounds']), log });
     return { report, lines: renderOrder(report) };
   },
+  scale: async (args, log) => {
+    const { benchScale, renderScale } = await import('../../lib/run/bench/scale/index.ts');
+    const { engine, rounds, threads } = pairedOptions(args, log);
+    const report = await benchScale({ engine, rounds, threads, log });
+    return { report, lines: renderScale(report) };
+  },
   data: async (args, log) => {
     const { benchData, renderDataBench } = await import('../../lib/run/bench/data/index.ts');
     const own = extname(new URL(import.meta.url).pathname);
@@ -69,7 +75,7 @@ export const bench: Command = {
   summary: 'Measure ourselves against plain PyTorch and webdataset on this machine, in one run',
   positional: '<what>',
   positionalSummary:
-    'ops: each operation; step: a whole training step; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache',
+    'ops: each operation; step: a whole training step; scale: how a step grows with its tokens and with the mixture; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache',
   choices: Object.keys(MEASURES),
   options: {
     engine: {
@@ -77,7 +83,7 @@ export const bench: Command = {
       choices: ['torch', 'tensorflow'],
       default: 'torch',
       requiresArg: true,
-      describe: 'Which engine (ops, step, generate)',
+      describe: 'Which engine (ops, step, scale, generate)',
     },
     torch: {
       type: 'string',
@@ -103,6 +109,7 @@ export const bench: Command = {
   },
   examples: [
     'tristage bench step --json',
+    'tristage bench step --filter mid-b --rounds 7',
     'tristage bench ops --filter attention',
     'tristage bench order',
     'tristage bench data --output data.json',

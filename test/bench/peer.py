@@ -41,6 +41,12 @@ def matmul_speed(size=2048, repeats=4):
     return {"flops": 2 * size**3 / best}
 
 
+def cpu_seconds():
+    """User and system time of all threads so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def peak_bytes():
     """Most resident memory this process ever had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -157,6 +157,7 @@ def main():
 
     def steps(count):
         seconds, losses = [], []
+        before = peer.cpu_seconds()
         for _ in range(count):
             start = time.perf_counter()
             loss = model.loss(*batch)
@@ -165,7 +166,7 @@ def main():
             optimizer.step()
             losses.append(loss.item())
             seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds, "losses": losses}
+        return {"seconds": seconds, "cpu": (peer.cpu_seconds() - before) / count, "losses": losses}
 
     peer.serve(
         {

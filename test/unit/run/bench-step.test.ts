@@ -65,7 +65,8 @@ describe('bench step', () => {
     };
     const [a, b] = [ourBatch(stepCase, tensors, 'a'), ourBatch(stepCase, tensors, 'b')];
     const [padded, packed] = [workOf(a.batch, 'a'), workOf(b.batch, 'b')];
-    assert.deepEqual([padded.images, packed.images], [12, 3]);
+    assert.deepEqual([padded.images, packed.images, workOf(b.batch, 'b-cached').images], [12, 3, 0]);
+    assert.deepEqual(new Set(b.images), new Set([0, 1, 2]));
     assert.equal(padded.supervised, packed.supervised);
     assert.equal(padded.logits, padded.tokens);
     assert.equal(packed.logits, packed.supervised);
@@ -96,11 +97,11 @@ describe('bench step', () => {
   test('a filter takes cases by part of their name, tiny ones only by theirs, and must name one', () => {
     assert.deepEqual(
       stepCases().map(({ name }) => name),
-      ['mid-a', 'mid-b', 'smol-a', 'smol-b'],
+      ['mid-a', 'mid-b', 'mid-b-cached', 'smol-a', 'smol-b', 'smol-b-cached'],
     );
     assert.deepEqual(
       stepCases('tiny-b').map(({ name }) => name),
-      ['tiny-b'],
+      ['tiny-b', 'tiny-b-cached'],
     );
     assert.throws(() => stepCases('huge'), hasCode('E_BENCH_FILTER'));
   });

@@ -17,10 +17,12 @@ export interface CaseTensors {
   bytes: Uint8Array;
 }
 
-/** A batch, and for each of its examples the number of the sample. */
 export interface OurBatch {
   batch: LoadedBatch;
+  /** For each example of the batch the number of the sample. */
   order: number[];
+  /** For each image of the batch its number in the case. */
+  images: number[];
 }
 
 function imagesOf({ model, images }: StepCase, bytes: Uint8Array): RawImage[] {
@@ -54,7 +56,7 @@ export function ourBatch(stepCase: StepCase, tensors: CaseTensors, mode: StepMod
   const images = imagesOf(stepCase, tensors.bytes);
   const examples = examplesOf(stepCase, tensors, images);
   const pixels = (image: Example['images'][number]) => (image as RawImage).pixels;
-  const batch =
+  const batch: LoadedBatch =
     mode === 'a'
       ? collate(examples, { pixels: examples.map((example) => pixels(example.images[0]!)), imageSize })
       : collatePacked({
@@ -64,18 +66,23 @@ export function ourBatch(stepCase: StepCase, tensors: CaseTensors, mode: StepMod
           imageTokens: tokensPerImage(model),
           packing: { maxTokens },
         });
-  return { batch, order: batch.examples.map(({ id }) => Number(id)) };
+  const shown: readonly Pick<Example, 'images'>[] = batch.packed ?? batch.examples;
+  return {
+    batch,
+    order: batch.examples.map(({ id }) => Number(id)),
+    images: shown.flatMap((row) => row.images.map((image) => images.indexOf(image as RawImage))),
+  };
 }
 
 /** What the model has to do with a batch. */
 export function workOf(batch: LoadedBatch, mode: StepMode): StepWork & { supervised: number } {
   const [B, T] = batch.shape;
-  const [images] = batch.pixelShape;
+  const [projected] = batch.pixelShape;
   const supervised = batch.labels.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0);
   const seen = (batch.packed ?? []).reduce((sum, row) => sum + blockMask(row).reduce((own, bit) => own + bit, 0), 0);
   return {
-    images,
-    projected: images,
+    images: mode === 'b-cached' ? 0 : projected,
+    projected,
     tokens: mode === 'a' ? B * T : (batch.packed ?? []).reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
     pairs: mode === 'a' ? (B * T * (T + 1)) / 2 : seen,
     logits: mode === 'a' ? B * T : supervised,

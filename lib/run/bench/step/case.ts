@@ -11,9 +11,11 @@ import { pixelNorm } from '../../../model/vision/normalise.ts';
 
 /**
  * `a`: the mathematics of the reference recipe: one question a row, right padding, logits everywhere, vision computed for each
- * question. `b`: what the trainer does: packed rows behind shared images, logits where there is a loss.
+ * question. `b`: what the trainer does: packed rows behind shared images, logits where there is a loss. `b-cached`: so too, and what
+ * the frozen tower makes of the images is known.
  */
-export type StepMode = 'a' | 'b';
+export const STEP_MODES = ['a', 'b', 'b-cached'] as const;
+export type StepMode = (typeof STEP_MODES)[number];
 
 /** Models of the cases; `tiny` is for tests. */
 export const STEP_MODELS = ['mid', 'smol', 'tiny'] as const;

@@ -1,6 +1,7 @@
 /**
  * `tristage bench step`: whole training steps of a model against the same model in plain PyTorch, which always computes as the
- * reference recipe does; ours does so too (`-a`), or packs the same samples as the trainer does (`-b`).
+ * reference recipe does; ours does so too (`-a`), or packs the same samples as the trainer does (`-b`), with the tower's features known
+ * (`-b-cached`).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -9,10 +10,18 @@ import { TristageError } from '../../../core/errors.ts';
 import type { EngineInfo, EngineName } from '../../../engine/engine.ts';
 import { tokensPerImage } from '../../../model/config.ts';
 import type { Registry } from '../../config.ts';
-import { measurePaired, type Spread } from '../paired.ts';
+import { measurePaired, type Spread, spreadOf } from '../paired.ts';
 import type { Peer } from '../peer.ts';
 import { findPythonTorch, startPython, startWorker } from '../sides.ts';
-import { STEP_MODELS, type StepCase, type StepMode, type StepModel, stepModel, writeStepCase } from './case.ts';
+import {
+  STEP_MODELS,
+  STEP_MODES,
+  type StepCase,
+  type StepMode,
+  type StepModel,
+  stepModel,
+  writeStepCase,
+} from './case.ts';
 import { type StepWork, stepFlops } from './flops.ts';
 import { lossDifference, type Steps } from './losses.ts';
 import { mixtureSamples } from './samples.ts';
@@ -39,6 +48,8 @@ export interface StepBenchOptions {
 /** What one side did. */
 export interface StepSide {
   seconds: Spread;
+  /** User and system time of a step on all threads, which other programs on the machine disturb less. */
+  cpuSeconds: Spread;
   samplesPerSecond: number;
   supervisedTokensPerSecond: number;
   /** Largest resident memory of its process, loading included. */
@@ -59,6 +70,8 @@ export interface StepBenchCase {
   torch: string;
   /** `ratio` is our samples a second divided by theirs: above 1, we are faster. */
   speed: { ratio: number; spread: Spread };
+  /** The same of user and system time. */
+  cpu: { ratio: number };
   /** `ratio` is ours divided by theirs: below 1, we need less. */
   memory: { ratio: number };
   ours: StepSide;
@@ -85,7 +98,7 @@ interface Named {
 }
 
 const CASES: readonly Named[] = STEP_MODELS.flatMap((model) =>
-  (['a', 'b'] as const).map((mode) => ({ name: `${model}-${mode}`, model, mode })),
+  STEP_MODES.map((mode) => ({ name: `${model}-${mode}`, model, mode })),
 );
 
 /** The cases that a filter names; `tiny` only where it says so. */
@@ -170,6 +183,7 @@ async function benchCase({ name, mode }: Named, request: CaseRequest, report: St
       library,
       torch: described.torch,
       speed: measured.speed,
+      cpu: { ratio: measured.theirs.cpuSeconds.median / measured.ours.cpuSeconds.median },
       memory: { ratio: measured.ours.peakBytes / measured.theirs.peakBytes },
       ours: measured.ours,
       theirs: measured.theirs,
@@ -215,26 +229,35 @@ async function measure(
     }
   };
   const bytes = async (peer: Peer) => (await peer.ask<{ bytes: number }>({ do: 'peak' })).bytes;
-  const run = (peer: Peer) => async () => (await peer.ask<Steps>({ do: 'steps', count: 1 })).seconds;
+  const cpu: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  const run = (peer: Peer, times: number[]) => async () => {
+    const steps = await peer.ask<Steps>({ do: 'steps', count: 1 });
+    times.push(steps.cpu);
+    return steps.seconds;
+  };
   await peak();
-  const result = await measurePaired({ rounds, ours: run(ours), theirs: run(theirs) });
+  const result = await measurePaired({ rounds, ours: run(ours, cpu.ours), theirs: run(theirs, cpu.theirs) });
   const peaks = { ours: await bytes(ours), theirs: await bytes(theirs) };
   await peak();
   const work = await ours.ask<StepWork & { supervised: number }>({ do: 'work' });
-  const side = async (peer: Peer, seconds: Spread, peakBytes: number, own: StepWork): Promise<StepSide> => ({
-    seconds,
-    samplesPerSecond: stepCase.rows.length / seconds.median,
-    supervisedTokensPerSecond: work.supervised / seconds.median,
-    peakBytes,
-    flops: stepFlops(stepCase.model, own),
-    peakShare: Number.NaN,
-    threads: (await peer.ask<{ threads: number }>({ do: 'describe' })).threads,
-  });
+  const side = async (peer: Peer, which: 'ours' | 'theirs', own: StepWork): Promise<StepSide> => {
+    const seconds = result[which];
+    return {
+      seconds,
+      cpuSeconds: spreadOf(cpu[which]),
+      samplesPerSecond: stepCase.rows.length / seconds.median,
+      supervisedTokensPerSecond: work.supervised / seconds.median,
+      peakBytes: peaks[which],
+      flops: stepFlops(stepCase.model, own),
+      peakShare: Number.NaN,
+      threads: (await peer.ask<{ threads: number }>({ do: 'describe' })).threads,
+    };
+  };
   return {
     differences,
     work,
     speed: { ratio: result.ratio.median, spread: result.ratio },
-    ours: await side(ours, result.ours, peaks.ours, work),
-    theirs: await side(theirs, result.theirs, peaks.theirs, paddedWork(stepCase)),
+    ours: await side(ours, 'ours', work),
+    theirs: await side(theirs, 'theirs', paddedWork(stepCase)),
   };
 }

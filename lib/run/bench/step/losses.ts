@@ -5,6 +5,8 @@ import type { Peer } from '../peer.ts';
 /** What a side answers to `steps`. */
 export interface Steps {
   seconds: number[];
+  /** User and system time of each on average. */
+  cpu: number;
   losses: number[];
   /** Mean loss of each sample at the last of them. */
   rows: number[];
