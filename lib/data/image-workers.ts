@@ -177,9 +177,11 @@ function settle(member: Member, reply: Exclude<ImageReply, { ready: true }>, mem
   if (job === undefined) return;
   member.jobs.delete(reply.id);
   clearTimeout(job.timer);
-  if (!('failure' in reply)) return job.resolve(job.pixels);
-  memory.give(job.pixels);
-  job.reject(errorOf(reply.failure));
+  if (!('failure' in reply)) job.resolve(job.pixels);
+  else {
+    memory.give(job.pixels);
+    job.reject(errorOf(reply.failure));
+  }
 }
 
 function startMember(request: {

@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { loadImage, normalizePixels } from '../../data/image.ts';
+import { loadImage } from '../../data/image.ts';
 import { imageThreads } from '../../data/image-threads.ts';
 import { createLoader, type Loader } from '../../data/loader.ts';
+import { createNormalizer } from '../../data/normalize-vector.ts';
 import type { OpenSource } from '../../data/source.ts';
 import { llama2Tokenizer } from '../../data/tokenizer.ts';
 import type { Registry } from '../config.ts';
@@ -41,16 +42,7 @@ function openCaseLoader(opened: OpenSource): Loader {
 }
 
 /** The float input of the vision tower, as the device makes it of a batch; every batch uses the same memory. */
-let input = new Float32Array(0);
-
-function normalizeBatch(pixels: Uint8Array, count: number): void {
-  if (input.length < pixels.length) input = new Float32Array(pixels.length);
-  const bytes = pixels.length / count;
-  for (let image = 0; image < count; image++) {
-    const own = { start: image * bytes, end: (image + 1) * bytes };
-    normalizePixels(pixels.subarray(own.start, own.end), dataCase, input.subarray(own.start, own.end));
-  }
-}
+const normalize = createNormalizer(dataCase);
 
 /** Takes so many images through the whole pipeline; passes follow each other through the epochs. */
 async function pass({ images }: { images: number }): Promise<Pass> {
@@ -64,7 +56,7 @@ async function pass({ images }: { images: number }): Promise<Pass> {
   for (let step = 0; step < steps; step++) {
     while (ahead.length < Math.min(AHEAD, steps - step)) ahead.push(loader.batch(first + step + ahead.length));
     const batch = await (ahead.shift() as (typeof ahead)[number]);
-    normalizeBatch(batch.pixels, batch.pixelShape[0]);
+    normalize(batch.pixels, batch.pixelShape[0]);
     loader.recycle(batch);
     tokens += batch.attentionMask.reduce((sum, seen) => sum + seen, 0);
   }

@@ -24,6 +24,10 @@ export async function kernelFiles(): Promise<Kernel[]> {
       { source: 'kernel/', file: 'jpeg/kernel.ts', name: 'JPEG_KERNEL' },
       await fromScript(join(FOLDER, 'jpeg', 'kernel')),
     ),
+    carrier(
+      { source: 'normalize-kernel/', file: 'normalize-kernel.ts', name: 'NORMALIZE_KERNEL' },
+      await fromScript(join(FOLDER, 'normalize-kernel')),
+    ),
   ];
 }
 
