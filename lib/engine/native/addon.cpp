@@ -5,6 +5,7 @@
 #include <node_api.h>
 
 #include "operators.h"
+#include "pool.h"
 #include "transfer.h"
 
 namespace tristage {
@@ -201,9 +202,35 @@ napi_value stats(napi_env env, napi_callback_info) {
   });
 }
 
+// memory(): bytes of CPU tensors, everything inside operators included: [in use, kept for later, most in use since the last reset]
+napi_value memory(napi_env env, napi_callback_info) {
+  return guarded(env, "memory", [&] {
+    const PoolStats pool = poolStats();
+    const size_t numbers[] = {pool.used, pool.kept, pool.peak};
+    napi_value result;
+    check(env, napi_create_array_with_length(env, 3, &result));
+    for (uint32_t i = 0; i < 3; i++) {
+      napi_value number;
+      check(env, napi_create_int64(env, static_cast<int64_t>(numbers[i]), &number));
+      check(env, napi_set_element(env, result, i, number));
+    }
+    return result;
+  });
+}
+
+// limitMemory(bytes): operators fail that would take more for CPU tensors; 0: no limit
+napi_value limitMemory(napi_env env, napi_callback_info info) {
+  return guarded(env, "limitMemory", [&]() -> napi_value {
+    const Arguments<1> args(env, info);
+    setPoolLimit(static_cast<size_t>(toInteger(env, args[0], "bytes")));
+    return nullptr;
+  });
+}
+
 napi_value resetPeak(napi_env env, napi_callback_info) {
   return guarded(env, "resetPeak", [&]() -> napi_value {
     instanceOf(env).table.resetPeak();
+    resetPoolPeak();
     return nullptr;
   });
 }
@@ -261,6 +288,7 @@ napi_value onError(napi_env env, napi_callback_info info) {
 }
 
 napi_value initialise(napi_env env, napi_value exports) {
+  installPool();
   auto* instance = new Instance();
   napi_set_instance_data(
       env, instance, [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); }, nullptr);
@@ -271,6 +299,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"stats", stats},         {"resetPeak", resetPeak},     {"setThreads", setThreads},
       {"threads", threads},     {"buildSettings", buildSettings}, {"loadLibrary", loadLibrary},
       {"onError", onError},     {"isExclusive", isExclusive},
+      {"memory", memory},       {"limitMemory", limitMemory},
   };
   for (const auto& [name, function] : functions) {
     napi_value value;

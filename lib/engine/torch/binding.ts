@@ -32,6 +32,13 @@ export interface NativeBinding {
   /** Live tensors, live bytes of distinct storages, and the most such bytes since the last `resetPeak`. */
   stats(): [tensors: number, bytes: number, peakBytes: number];
   resetPeak(): void;
+  /**
+   * Bytes of the blocks that CPU tensors lie in, those inside operators included: in use, kept to be used again, and the most in use
+   * since the last `resetPeak`. Blocks below 64 KiB are the C library's and not counted.
+   */
+  memory(): [used: number, kept: number, peak: number];
+  /** Operators fail with E_MEMORY that would take more than this for CPU tensors; 0: no limit but the machine's. */
+  limitMemory(bytes: number): void;
   setThreads(count: number): void;
   threads(): number;
   buildSettings(): string;
