@@ -44,6 +44,25 @@ const MEASURES: Readonly<Record<string, Measure>> = {
     const report = await benchGenerate({ ...pairedOptions(args, log), torch: text(args, 'torch') });
     return { report, lines: renderGenerate(report) };
   },
+  startup: async (args, log) => {
+    const { benchStartup, renderStartup } = await import('../../lib/run/bench/startup.ts');
+    const report = await benchStartup({ rounds: Number(args['rounds']), filter: text(args, 'filter'), log });
+    return { report, lines: renderStartup(report) };
+  },
+  overhead: async (args, log) => {
+    const { benchOverhead, renderOverhead } = await import('../../lib/run/bench/overhead.ts');
+    const report = await benchOverhead({ ...pairedOptions(args, log), torch: text(args, 'torch') });
+    return { report, lines: renderOverhead(report) };
+  },
+  load: async (args, log) => {
+    const { benchLoad, renderLoad } = await import('../../lib/run/bench/load.ts');
+    const report = await benchLoad({
+      ...pairedOptions(args, log),
+      gib: Number(args['gib']),
+      torch: text(args, 'torch'),
+    });
+    return { report, lines: renderLoad(report) };
+  },
   order: async (args, log) => {
     const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
     const report = await benchOrder({ rounds: Number(args['rounds']), log });
@@ -75,7 +94,7 @@ export const bench: Command = {
   summary: 'Measure ourselves against plain PyTorch and webdataset on this machine, in one run',
   positional: '<what>',
   positionalSummary:
-    'ops: each operation; step: a whole training step; scale: how a step grows with its tokens and with the mixture; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache',
+    'ops: each operation; step: a whole training step; scale: how a step grows with its tokens and with the mixture; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache; load: weights to the engine; startup: commands in new processes; overhead: a single call',
   choices: Object.keys(MEASURES),
   options: {
     engine: {
@@ -83,14 +102,14 @@ export const bench: Command = {
       choices: ['torch', 'tensorflow'],
       default: 'torch',
       requiresArg: true,
-      describe: 'Which engine (ops, step, scale, generate)',
+      describe: 'Which engine (ops, step, scale, generate, load, overhead)',
     },
     torch: {
       type: 'string',
       choices: ['debian', 'pip', 'python'],
       requiresArg: true,
       describe:
-        'Which libtorch (step, generate), beside a Python with the same version; default: the one of the engine',
+        'Which libtorch (step, generate, load, overhead), beside a Python with the same version; default: the one of the engine',
     },
     rounds: { type: 'number', requiresArg: true, default: 5, describe: 'Rounds, in which both sides take turns' },
     threads: {
@@ -98,8 +117,9 @@ export const bench: Command = {
       requiresArg: true,
       describe: 'Threads of both sides; default: every processor, for data 2 of them',
     },
-    filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (ops, step, data)' },
+    filter: { type: 'string', requiresArg: true, describe: 'Only cases whose name contains this (not for order)' },
     images: { type: 'number', requiresArg: true, default: 2000, describe: 'Photos, made once (data)' },
+    gib: { type: 'number', requiresArg: true, default: 3, describe: 'Size of the file in GiB (load)' },
     output: {
       type: 'string',
       requiresArg: true,

@@ -124,7 +124,8 @@ export function checkpointWeights(path: string): StartWeights {
   };
 }
 
-function openedWeights({ report, read, close }: OpenImport): OpenWeights {
+/** Weights that were opened for the import, as the model takes them: what was read as BF16 stays raw words. */
+export function openedWeights({ report, read, close }: OpenImport): OpenWeights {
   const weight = async (name: string): Promise<LoadedWeight> => {
     const tensor = await read(name);
     return { shape: tensor.shape, values: tensor.dtype === 'BF16' ? bfloat16Words(tensor) : toFloat32(tensor) };
