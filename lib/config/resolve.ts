@@ -1,6 +1,7 @@
 /** From a run file to a checked run: preset and stage defaults applied, environment variables put in, every value with its origin. */
 
-import { cacheDir } from '../core/paths.ts';
+import { isAbsolute, relative } from 'node:path';
+import { cacheDir, packageRoot } from '../core/paths.ts';
 import { withSourceNames } from './aliases.ts';
 import { type Environment, expandPath } from './environment.ts';
 import { type ConfigIssue, configErrors } from './errors.ts';
@@ -84,7 +85,7 @@ export function checkTree(written: ConfigNode, options: ResolveOptions): Resolve
   const schema = runSchema(schemaNames(vocabulary));
   const named = withSourceNames(withoutNulls(written), vocabulary.sources);
   const complete = withMeanBatch(withStageDefaults(withPreset(named, vocabulary), vocabulary));
-  const { tree, issues } = withEnvironment(schema, complete, withCache(options.environment ?? process.env));
+  const { tree, issues } = withEnvironment(schema, complete, withFolders(options.environment ?? process.env));
   const parsed = schema.safeParse(toPlain(tree));
   if (!parsed.success) issues.push(...issuesOf(schema, tree, parsed.error.issues));
   else issues.push(...brokenRules(parsed.data, tree, [...COMMON_RULES, ...(vocabulary.rules ?? [])]));
@@ -123,9 +124,17 @@ function withMeanBatch(tree: ConfigNode): ConfigNode {
 
 type Schema = ReturnType<typeof runSchema>;
 
-/** What a run may refer to: the environment, and the cache folder even where no variable moves it. */
-function withCache(environment: Environment): Environment {
-  return { ...environment, TRISTAGE_CACHE_DIR: cacheDir(environment) };
+/** What a run may refer to: the environment, and the folders of cache and package even where no variable moves them. */
+function withFolders(environment: Environment): Environment {
+  const found = { TRISTAGE_CACHE_DIR: cacheDir(environment), TRISTAGE_PACKAGE_DIR: packageFolder() };
+  return { ...environment, ...found };
+}
+
+/** Relative where it lies in the current directory, as every other path of a run does. */
+function packageFolder(): string {
+  const root = packageRoot();
+  const path = relative('', root);
+  return path.startsWith('..') || isAbsolute(path) ? root : path || '.';
 }
 
 function withEnvironment(schema: Schema, start: ConfigNode, environment: Environment) {

@@ -167,6 +167,17 @@ describe('a project that installs it', () => {
     assert.match(without.stderr, /squares/);
   });
 
+  test('trains a run file that ships, with the tower beside it', () => {
+    const shipped = 'node_modules/tristage/configs/quickstart/stage1.yaml';
+    const scenes = 'data.mixture.sources=[{ source: emoji-scenes, count: 64, turns: { identify: 1 } }]';
+    const settings = [scenes, 'train.steps=1', 'train.globalBatch=2', 'train.microBatch=2', 'engine.threads=1'];
+    const set = settings.flatMap((one) => ['--set', one]);
+    const { status, stderr } = tristage('train', shipped, '--out', 'runs/shipped', ...set);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /weights of vision: node_modules\/tristage\/configs\/quickstart\/vision\.safetensors/);
+    assert.equal(losses('runs/shipped').length, 1);
+  });
+
   test('writes run files to start from, whose schema editors find', () => {
     assert.equal(tristage('init', 'mine').status, 0);
     const text = readFileSync(join(project, 'mine/stage1.yaml'), 'utf8');
