@@ -45,6 +45,6 @@ function notFinite(at: { step: number; fault: 'loss' | 'gradient'; dump: string;
     where: `step ${at.step}, whose batch is in ${at.dump}`,
     found: 'NaN or infinity',
     expected: `a finite number in all but ${at.budget} steps (train.onNonFinite.skip)`,
-    fix: `look at it with tristage replay ${at.dump}; lower train.optimizer.lr, set train.clip or warm up longer`,
+    fix: `look at it with tristage replay ${at.dump}; then start another run from this one (init.from) with a lower train.optimizer.lr, a train.clip or a longer warm-up, or --resume with a larger budget`,
   });
 }

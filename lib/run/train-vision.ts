@@ -1,7 +1,7 @@
 /** One run of a stage that trains the vision tower alone: the same folder, loop, events and checkpoints as any other run. */
 
 import { join } from 'node:path';
-import { type Checkpoint, writeCheckpoint } from '../checkpoint/store.ts';
+import { CHECKPOINT_FILES, type Checkpoint, writeCheckpoint } from '../checkpoint/store.ts';
 import { optimizerSources, tensorSources } from '../checkpoint/tensors.ts';
 import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
@@ -42,6 +42,8 @@ interface Session {
   recorder: Recorder;
   /** Updates already done. */
   from: number;
+  /** Folder of the newest checkpoint. */
+  saved: string | undefined;
 }
 
 /**
@@ -91,7 +93,8 @@ async function openSession(
   const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
   const heldOut = await data.heldOut(settings.heldOutImages);
-  return { request, config, settings, engine, data, heldOut, model, optimizer, recorder, from };
+  const saved = checkpoint?.path;
+  return { request, config, settings, engine, data, heldOut, model, optimizer, recorder, from, saved };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: VisionData): void {
@@ -138,7 +141,7 @@ function updater(session: Session): (index: number, microBatches: PatchBatch[]) 
   return async (index, microBatches) => {
     const lr = learningRate(schedule, index);
     const result = await patchStep({ model, trainable, optimizer, microBatches, lr, boxWeight, clipNorm });
-    if (result.fault !== undefined) throw notFinite(index + 1, result.fault);
+    if (result.fault !== undefined) throw notFinite(session, index + 1, result.fault);
     const { loss, gradNorm, patches, covered, classLoss, boxLoss } = result;
     const done = index + 1;
     if (done % heldOutEvery === 0 && done < steps) await measure(session, done);
@@ -147,15 +150,18 @@ function updater(session: Session): (index: number, microBatches: PatchBatch[]) 
   };
 }
 
-function notFinite(step: number, fault: 'loss' | 'gradient'): TristageError {
+/** Going on with `--resume` would come to the same step, and refuses another rate; so the tower goes into another run. */
+function notFinite({ saved, request }: Session, step: number, fault: 'loss' | 'gradient'): TristageError {
+  const again = 'start another run with a lower train.optimizer.lr, a train.clip or a longer warm-up';
+  const tower = saved && join(saved, CHECKPOINT_FILES.model);
   return new TristageError({
     kind: 'numeric',
     code: 'E_NOT_FINITE',
     message: `the ${fault} of a step is not finite`,
-    where: `step ${step}`,
+    where: `step ${step} of ${request.folder}`,
     found: 'NaN or infinity',
-    expected: 'a finite number',
-    fix: 'lower train.optimizer.lr, set train.clip or warm up longer; --resume goes on from the last checkpoint',
+    expected: 'a finite number in every step: this stage leaves none out',
+    fix: tower === undefined ? again : `${again}; --set model.weights.vision=${tower} begins it with what was learned`,
   });
 }
 
@@ -184,7 +190,8 @@ async function finish(session: Session, step: number): Promise<void> {
 }
 
 /** Writes a checkpoint: tower, head, optimizer, and where the run stands. */
-async function save({ request, config, model, optimizer, data, recorder }: Session, step: number): Promise<void> {
+async function save(session: Session, step: number): Promise<void> {
+  const { request, config, model, optimizer, data, recorder } = session;
   const start = performance.now();
   const { globalBatch, seed, checkpoint } = config.train;
   const path = await writeCheckpoint({
@@ -195,6 +202,7 @@ async function save({ request, config, model, optimizer, data, recorder }: Sessi
     state: trainState({ step, globalBatch, seed, identity: identityOf(config), data: data.fingerprint }),
     keep: checkpoint.keep,
   });
+  session.saved = path;
   const seconds = (performance.now() - start) / 1000;
   recorder.write({ event: 'checkpoint', step, path: `checkpoints/step-${step}`, seconds });
   request.logger.info(`saved ${path}`);

@@ -1,15 +1,17 @@
 /** A run of the vision tower from file to file, at toy size: equal bytes twice and after a stop, and the stages that take it up. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { registry } from '../../../bin/registry.ts';
 import { readWeights } from '../../../lib/checkpoint/import.ts';
+import { latestGood, writeCheckpoint } from '../../../lib/checkpoint/store.ts';
+import { TristageError } from '../../../lib/core/errors.ts';
 import { sha256File } from '../../../lib/core/hash.ts';
 import type { Logger } from '../../../lib/core/log.ts';
-import { toFloat32 } from '../../../lib/formats/host-tensor.ts';
-import { readSafetensors } from '../../../lib/formats/safetensors.ts';
+import { fromFloat32, toFloat32 } from '../../../lib/formats/host-tensor.ts';
+import { readSafetensors, type TensorSource } from '../../../lib/formats/safetensors.ts';
 import { disposeMiniGpt } from '../../../lib/model/minigpt.ts';
 import { visionShapes } from '../../../lib/model/shapes.ts';
 import { readEvents } from '../../../lib/report/events.ts';
@@ -68,6 +70,29 @@ const files = [
   'checkpoints/step-6/model.safetensors',
   'checkpoints/step-6/optimizer.safetensors',
 ];
+
+/** Makes the weights of a run's newest checkpoint so large that the next step overflows. */
+async function spoil(runDir: string): Promise<void> {
+  const checkpoint = (await latestGood(runDir)).checkpoint!;
+  const sources = async (file: string, scale: number) =>
+    new Map(
+      [...(await readSafetensors(file))].map(([name, tensor]): [string, TensorSource] => {
+        if (tensor.dtype !== 'F32') return [name, { ...tensor, read: () => tensor }];
+        const large = fromFloat32(
+          toFloat32(tensor).map((value) => value * scale),
+          tensor.shape,
+        );
+        return [name, { ...large, read: () => large }];
+      }),
+    );
+  await writeCheckpoint({
+    runDir,
+    step: checkpoint.step,
+    state: checkpoint.state,
+    model: await sources(checkpoint.modelFile, 1e30),
+    optimizer: await sources(checkpoint.optimizerFile, 1),
+  });
+}
 
 function assertSameBytes(a: string, b: string): void {
   for (const file of files) assert.ok(readFileSync(path(a, file)).equals(readFileSync(path(b, file))), file);
@@ -163,6 +188,23 @@ describe('a run that trains the vision tower', () => {
     await train(configFile('more', more.replace('steps: 6', 'steps: 1')), 'more');
     const run = JSON.parse(readFileSync(path('more', 'run.json'), 'utf8'));
     assert.equal(run.weights[0].sha256, (await sha256File(file)).hash);
+  });
+
+  test('a step that is not finite ends it, and the error says how to go on with what was learned', async () => {
+    cpSync(path('whole'), path('spoiled'), { recursive: true });
+    rmSync(path('spoiled', 'checkpoints', 'step-6'), { recursive: true });
+    await spoil(path('spoiled'));
+    await assert.rejects(train(vision, 'spoiled', { resume: true }), (error: unknown) => {
+      assert.ok(error instanceof TristageError);
+      assert.deepEqual([error.code, error.exitStatus], ['E_NOT_FINITE', 7]);
+      assert.equal(error.where, `step 4 of ${path('spoiled')}`);
+      const named = /--set model\.weights\.vision=(\S+)/.exec(error.fix ?? '')?.[1];
+      assert.equal(named, path('spoiled', 'checkpoints/step-3/model.safetensors'));
+      return true;
+    });
+    const from = `\n  weights: { vision: ${path('whole', 'checkpoints/step-3/model.safetensors')} }\n  join: 4`;
+    const text = readFileSync(vision, 'utf8').replace('\n  join: 4', from).replace('steps: 6', 'steps: 1');
+    await train(configFile('once-more', text), 'once-more');
   });
 
   test('a stage takes the tower as its frozen, pretrained one', async () => {
