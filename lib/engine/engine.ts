@@ -1,6 +1,7 @@
 /** Opens the engine that a config asks for: the tfjs backend that computes. One engine per process. */
 
 import { TristageError } from '../core/errors.ts';
+import type { Precision } from './precision.ts';
 
 /** What can compute. */
 export type EngineName = 'torch' | 'tensorflow';
@@ -13,6 +14,8 @@ export interface EngineRequest {
   device: DeviceChoice;
   /** Threads for numerical work; default: the processors this process may use. */
   threads?: number | undefined;
+  /** Default float32. With bf16 the torch engine computes in it on CUDA; on a CPU it is storage of frozen weights alone. */
+  precision?: Precision | undefined;
 }
 
 export interface EngineInfo {
@@ -78,6 +81,13 @@ export async function chooseEngine(request: EngineRequest, open: Openers = opene
   });
 }
 
+/** Makes an open engine compute as is asked; tensors of both kinds are taken at any time. */
+async function computeIn({ backend, device }: EngineInfo, precision: Precision): Promise<void> {
+  if (backend !== 'torch') return;
+  const { computeTorchIn } = await import('./torch/index.ts');
+  computeTorchIn(device === 'cuda' ? precision : 'float32');
+}
+
 let current: { request: EngineRequest; info: Promise<EngineInfo> } | undefined;
 
 /** Whether an engine that is open is what a request asks for. */
@@ -108,16 +118,19 @@ function validate({ threads }: EngineRequest): void {
  */
 export async function openEngine(request: EngineRequest): Promise<EngineInfo> {
   validate(request);
+  const isFirst = current === undefined;
   if (current === undefined) {
     const opening = { request, info: chooseEngine(request) };
     current = opening;
     opening.info.catch(() => {
       if (current === opening) current = undefined;
     });
-    return opening.info;
   }
   const info = await current.info;
-  if (serves(info, request)) return info;
+  if (isFirst || serves(info, request)) {
+    await computeIn(info, request.precision ?? 'float32');
+    return info;
+  }
   throw new TristageError({
     kind: 'usage',
     code: 'E_ENGINE_OPEN',

@@ -52,8 +52,8 @@ export async function replayDump(
   const { parts: _, ...rest } = facts;
   const folder = dirname(dirname(resolve(path)));
   const { config, registry: own } = await readRun(folder, { registry });
-  const { backend, device, threads } = config.engine;
-  const engine = await openEngine({ backend, device, threads });
+  const { backend, device, threads, precision } = config.engine;
+  const engine = await openEngine({ backend, device, threads, precision });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
   const from = facts.checkpoint === null ? undefined : join(folder, RUN_FILES.checkpoints, `step-${facts.checkpoint}`);
   const init =

@@ -3,6 +3,7 @@
  * and each output gradient as soon as its node is done, and it can run inside itself (see recompute.ts).
  */
 import { TristageError } from '../../core/errors.ts';
+import { isNarrow } from '../narrow.ts';
 import { isFused } from '../ops/fused-op.ts';
 import { type Scalar, type Tensor, tf, type Variable } from '../tf.ts';
 import { record, Tape, type TapeNode, withoutRecording } from './tape.ts';
@@ -59,6 +60,7 @@ export function vectorJacobianProduct(
 function walkBack(tape: Tape, sources: readonly Tensor[], output: Tensor, seed: Tensor): (Tensor | null)[] {
   const gradients = new Map<number, Tensor>([[output.id, seed]]);
   const sourceIds = new Set(sources.map((tensor) => tensor.id));
+  const variableIds = new Set(sources.filter((tensor) => tensor instanceof tf.Variable).map((tensor) => tensor.id));
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
     try {
       const dys = node.outputs.map((tensor) => gradients.get(tensor.id) ?? null);
@@ -67,7 +69,7 @@ function walkBack(tape: Tape, sources: readonly Tensor[], output: Tensor, seed: 
       for (const tensor of node.outputs) {
         if (!sourceIds.has(tensor.id)) release(gradients, tensor.id);
       }
-      for (const [id, dx] of contributions) accumulate(gradients, id, dx);
+      for (const [id, dx] of contributions) accumulate(gradients, id, variableIds.has(id) ? inFloat32(dx) : dx);
     } finally {
       for (const tensor of node.saved ?? []) tensor.dispose();
     }
@@ -130,6 +132,14 @@ function accumulate(gradients: Map<number, Tensor>, id: number, dx: Tensor): voi
   gradients.set(id, tf.add(known, dx));
   known.dispose();
   dx.dispose();
+}
+
+/** What is added up for a variable, over its uses and over micro-batches, is float32. Takes over the tensor. */
+function inFloat32(dx: Tensor): Tensor {
+  if (!isNarrow(dx)) return dx;
+  const wide = tf.cast(dx, 'float32');
+  dx.dispose();
+  return wide;
 }
 
 function release(gradients: Map<number, Tensor>, id: number): void {

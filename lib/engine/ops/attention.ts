@@ -8,7 +8,7 @@ import { type Attrs, defineFusedOp, runFused, type TensorMap } from './fused-op.
 /** Additive mask value of a key that must not be seen; finite, so that no inf - inf can arise. */
 export const MASKED = -1e30;
 /** A row whose logsumexp lies below this sees no key at all. */
-const NOTHING_VISIBLE = -1e29;
+export const NOTHING_VISIBLE = -1e29;
 
 /** f32[T, S]: 0 where query t may see key s, MASKED above the diagonal that ends at the last key. */
 function causalBias(queries: number, keys: number): Tensor {

@@ -92,9 +92,14 @@ function registerFusedGradient(op: FusedOp, gradient: FusedGradient, optional: s
 /**
  * Registers every fused op on a backend: the native kernel where there is one, else the composite.
  * @param overrides kernel name -> native kernel
+ * @param wrap what becomes of a composite before it is registered
  * @throws E_KERNEL when an override names no fused op
  */
-export function registerFusedKernels(backendName: string, overrides: Readonly<Record<string, KernelFunc>>): void {
+export function registerFusedKernels(
+  backendName: string,
+  overrides: Readonly<Record<string, KernelFunc>>,
+  wrap: (kernelName: string, composite: KernelFunc) => KernelFunc = (_, composite) => composite,
+): void {
   for (const name of Object.keys(overrides)) {
     if (!fusedOps.has(name)) {
       throw new TristageError({
@@ -107,7 +112,7 @@ export function registerFusedKernels(backendName: string, overrides: Readonly<Re
     }
   }
   for (const op of fusedOps.values()) {
-    const kernelFunc = overrides[op.kernelName] ?? compositeKernel(op);
+    const kernelFunc = overrides[op.kernelName] ?? wrap(op.kernelName, compositeKernel(op));
     const names = [op.kernelName];
     if (op.optionalInput !== undefined) names.push(`${op.kernelName}+${op.optionalInput}`);
     for (const kernelName of names) {

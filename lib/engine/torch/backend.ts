@@ -2,6 +2,7 @@
 
 import { TristageError } from '../../core/errors.ts';
 import type { NarrowStore } from '../narrow.ts';
+import type { Precision } from '../precision.ts';
 import { type DataId, type DataType, type TensorInfo, type TypedArray, tf } from '../tf.ts';
 import { type Handle, native, operator } from './binding.ts';
 
@@ -55,6 +56,8 @@ function toHostArray(values: unknown, dtype: DataType): TypedArray {
 
 export class TorchBackend extends tf.KernelBackend {
   readonly device: string;
+  /** In which type results are computed that depend on bfloat16; see physical.ts. */
+  computes: Precision = 'float32';
   private count = 0;
   private narrowCount = 0;
   /** Data that another backend made first keeps its own id. */
@@ -98,6 +101,12 @@ export class TorchBackend extends tf.KernelBackend {
     // Only what came of a tensor in bfloat16 can be one.
     const narrow = this.narrowCount > 0 && dtype === 'float32' && native().dtype(handle) === 'BFloat16';
     return { dataId: this.adopt(handle, 1, narrow), shape, dtype };
+  }
+
+  /** The same values rounded to bfloat16; the caller frees it. */
+  rounded(info: TensorInfo): TensorInfo {
+    const handle = convert(this.handle(info), 'bfloat16', false, false, null);
+    return { dataId: this.adopt(handle, 1, true), shape: info.shape, dtype: 'float32' };
   }
 
   /** Tensors in bfloat16 behind a logical float32. */

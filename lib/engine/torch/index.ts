@@ -1,5 +1,5 @@
 /** The torch engine: set up, opened, advised on. */
 
 export { torchAdvice } from './advice.ts';
-export { type OpenTorchOptions, openTorch } from './open.ts';
+export { computeTorchIn, type OpenTorchOptions, openTorch } from './open.ts';
 export { type SetupOptions, setupTorch, type TorchSetupReport } from './setup.ts';

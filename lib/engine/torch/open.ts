@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { refuseMissingKernels } from '../missing-kernels.ts';
 import { registerNarrowStore } from '../narrow.ts';
-import { registerFusedKernels } from '../ops/index.ts';
+import type { Precision } from '../precision.ts';
 import { tf } from '../tf.ts';
 import { BACKEND_NAME, TorchBackend } from './backend.ts';
 import { loadBinding, type NativeBinding, runtimeVersion } from './binding.ts';
-import { fusedKernels } from './fused/index.ts';
+import { registerFused } from './fused/index.ts';
 import { registerKernels } from './kernels/index.ts';
 import { type ReadyTorch, readyTorch, type SetupOptions } from './setup.ts';
 
@@ -67,9 +67,14 @@ export async function openTorch(
     tf.registerBackend(BACKEND_NAME, () => backend);
     registerNarrowStore(BACKEND_NAME, backend.narrow);
     registerKernels(backend);
-    registerFusedKernels(BACKEND_NAME, fusedKernels(backend));
+    registerFused(backend, { loops: device === 'cpu' });
     refuseMissingKernels(BACKEND_NAME);
   }
   await tf.setBackend(BACKEND_NAME);
   return { device, version: runtimeVersion(binding) ?? install.version, threads: binding.threads() };
+}
+
+/** Makes the open engine compute in float32 or in bfloat16; see physical.ts. */
+export function computeTorchIn(precision: Precision): void {
+  (tf.findBackend(BACKEND_NAME) as TorchBackend).computes = precision;
 }

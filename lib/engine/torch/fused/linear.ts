@@ -3,7 +3,7 @@
 import type { TensorInfo } from '../../tf.ts';
 import type { TorchBackend } from '../backend.ts';
 import { type Handle, operator, withTemporaries } from '../binding.ts';
-import { type Kernel, type KernelTable, product, toShape } from '../kernels/kernel.ts';
+import { type Kernel, type KernelTable, product, toShape, toType } from '../kernels/kernel.ts';
 
 const addProductInPlace = operator<void>('aten::addmm_');
 const addInPlace = operator<void>('aten::add_.Tensor');
@@ -31,7 +31,8 @@ const FEW_ROWS = 32;
 
 /** x f32[N, K] with a weight [M, K] and perhaps a bias, as f32[N, M]. */
 function affine(backend: TorchBackend, x: { flat: Handle; rows: number }, weight: Handle, bias: Handle | null): Handle {
-  if (backend.device !== 'cpu' || x.rows > FEW_ROWS) return linear(x.flat, weight, bias);
+  const isGeneral = backend.device !== 'cpu' || backend.computes === 'bf16' || x.rows > FEW_ROWS;
+  if (isGeneral) return linear(x.flat, weight, bias);
   const y = fewRowsProduct(x.flat, weight);
   if (bias !== null) addInPlace(y, bias, 1);
   return y;
@@ -57,7 +58,9 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
   const { x, weight, a, b, mask } = inputs as Record<'x' | 'weight' | 'a' | 'b', TensorInfo> & { mask?: TensorInfo };
   const outputs = withTemporaries((keep) => {
     const flat = keep(rows(backend.handle(x), x.shape));
-    const dropped = mask === undefined ? flat : keep(multiply(flat, keep(rows(backend.handle(mask), mask.shape))));
+    const masked = mask === undefined ? flat : keep(multiply(flat, keep(rows(backend.handle(mask), mask.shape))));
+    // The mask is float32, and so is what it gives.
+    const dropped = backend.computes === 'bf16' ? keep(toType(masked, 'bfloat16')) : masked;
     const xa = keep(matrix(dropped, keep(transpose(backend.handle(a)))));
     const y = keep(affine(backend, { flat, rows: rowsOf(x) }, backend.handle(weight), null));
     addProductInPlace(y, xa, keep(transpose(backend.handle(b))), 1, attrs['scaling'] as number);

@@ -3,6 +3,7 @@
 import { widening, wideningLate } from '../../narrow.ts';
 import { type KernelConfig, tf } from '../../tf.ts';
 import { BACKEND_NAME, type TorchBackend } from '../backend.ts';
+import { computing } from '../physical.ts';
 import { createKernels } from './create.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { gatherKernels } from './gather.ts';
@@ -26,23 +27,54 @@ export const PLAIN_KERNELS: readonly string[] = TABLES.flatMap((table) => Object
 /** Kernels that only look at elements from another side: what lies in bfloat16 stays so. */
 const VIEWS = new Set(['Identity', 'Reshape', 'ExpandDims', 'Transpose', 'Slice', 'SplitV', 'Unpack']);
 
-/** A kernel as tfjs calls it; inputs that lie in bfloat16 reach it as float32. */
-export function bindKernel(name: string, kernel: Kernel, backend: TorchBackend): KernelConfig['kernelFunc'] {
-  const bound: KernelConfig['kernelFunc'] = ({ inputs, attrs }) =>
+type KernelFunc = KernelConfig['kernelFunc'];
+
+/** A kernel as tfjs calls it. */
+function bound(kernel: Kernel, backend: TorchBackend): KernelFunc {
+  return ({ inputs, attrs }) =>
     kernel({
       backend,
       inputs: inputs as Parameters<Kernel>[0]['inputs'],
       attrs: (attrs ?? {}) as Record<string, unknown>,
     });
-  if (VIEWS.has(name)) return bound;
-  return name === 'GatherV2' ? wideningLate(bound, backend.narrow) : widening(bound, backend.narrow);
+}
+
+/** A kernel that computes in float32; inputs that lie in bfloat16 reach it as float32. */
+function storing(name: string, kernel: KernelFunc, backend: TorchBackend): KernelFunc {
+  if (VIEWS.has(name)) return kernel;
+  return name === 'GatherV2' ? wideningLate(kernel, backend.narrow) : widening(kernel, backend.narrow);
+}
+
+/**
+ * A kernel as tfjs calls it.
+ * @param narrow the kernel for inputs in bfloat16; absent: the same one
+ */
+export function bindKernel(
+  { name, kernel, narrow = kernel }: { name: string; kernel: Kernel; narrow?: Kernel | undefined },
+  backend: TorchBackend,
+): KernelFunc {
+  const wide = storing(name, bound(kernel, backend), backend);
+  return computing({ name, kernel: wide, narrow: bound(narrow, backend) }, backend);
+}
+
+/** As {@link bindKernel}, for the composite of a fused op, whose operations look after their inputs themselves. */
+export function bindComposite(
+  { name, composite, narrow }: { name: string; composite: KernelFunc; narrow?: Kernel | undefined },
+  backend: TorchBackend,
+): KernelFunc {
+  const kernel = composite;
+  return computing({ name, kernel, narrow: narrow === undefined ? composite : bound(narrow, backend) }, backend);
 }
 
 /** Registers every plain kernel for the backend. */
 export function registerKernels(backend: TorchBackend): void {
   for (const table of TABLES) {
     for (const [kernelName, kernel] of Object.entries(table)) {
-      tf.registerKernel({ kernelName, backendName: BACKEND_NAME, kernelFunc: bindKernel(kernelName, kernel, backend) });
+      tf.registerKernel({
+        kernelName,
+        backendName: BACKEND_NAME,
+        kernelFunc: bindKernel({ name: kernelName, kernel }, backend),
+      });
     }
   }
 }
