@@ -12,6 +12,8 @@ import type { Registry, ResolvedRun } from './config.ts';
 import { type Evaluation, openEvaluation } from './eval-data.ts';
 import { checkEvalFolder, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
 import { CONTROLS, type EvaluateSettings, type RunEvaluation } from './eval-request.ts';
+import { openRunFeatures } from './feature-cache.ts';
+import { describeCounts } from './feature-counts.ts';
 import { modelConfigOf } from './model-config.ts';
 import { type OpenedRun, openRun } from './open-run.ts';
 import { openParent } from './parent.ts';
@@ -92,9 +94,9 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<RunEvalu
   const engine = await engineOf(request, run);
   const wanted = new Set(controls === true ? CONTROLS : controls === false ? [] : controls);
   const control = wanted.has('shuffled');
-  const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, control });
+  const { shuffled, ...own } = await evaluateWeights({ run, evaluation, logger, engine, control });
   if (control && shuffled === undefined) logger.warn('one image only: no control with another scene’s image');
-  const start = wanted.has('untrained') ? await evaluateStart({ run, evaluation, logger }) : undefined;
+  const start = wanted.has('untrained') ? await evaluateStart({ run, evaluation, logger, engine }) : undefined;
   const seed = evaluation.settings.seed;
   const scored = { model: own, ...(shuffled && { shuffled }), ...(start && { untrained: start }) };
   const chance = wanted.has('chance') ? summariseChance(own.answers, { seed }) : undefined;
@@ -111,11 +113,12 @@ function sourcesOf(run: OpenedRun, other: ResolvedRun | undefined): Registry {
 }
 
 async function engineOf(request: EvaluateRunRequest, { config }: OpenedRun): Promise<EngineInfo> {
-  const { backend, device, threads } = config.engine;
+  const { backend, device, threads, precision } = config.engine;
   const engine = await openEngine({
     backend: request.engine ?? backend,
     device: request.device ?? device,
     threads,
+    precision,
   });
   request.logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads`);
   return engine;
@@ -125,21 +128,36 @@ interface Questioning {
   run: OpenedRun;
   evaluation: Evaluation;
   logger: Logger;
+  /** The one that is open. */
+  engine: EngineInfo;
 }
 
 /** The weights of the checkpoint. */
-async function evaluateWeights({ run, evaluation, logger, control }: Questioning & { control: boolean }) {
+async function evaluateWeights({ control, ...asking }: Questioning & { control: boolean }) {
+  const { run, logger } = asking;
   const model = await modelOf(run, { checkpoint: run.checkpoint.modelFile });
+  return questioned(model, { ...asking, control, onProgress: progressOf(logger, `step ${run.checkpoint.step}`) });
+}
+
+/** Asks a model and frees it; its images come from the cache of features that the run has. */
+async function questioned(
+  model: MiniGpt,
+  { run, engine, logger, ...asking }: Questioning & Pick<EvaluateModelRequest, 'control' | 'onProgress'>,
+) {
+  const features = await openRunFeatures({ config: run.config, model, engine, logger, existing: true });
   try {
-    const onProgress = progressOf(logger, `step ${run.checkpoint.step}`);
-    return await evaluateModel({ model, evaluation, control, onProgress });
+    const scored = await evaluateModel({ ...asking, model, see: features?.see });
+    await features?.close();
+    if (features !== undefined) logger.info(describeCounts(features.counts()));
+    return scored;
   } finally {
     disposeMiniGpt(model);
   }
 }
 
 /** The weights that the run began with; nothing where the run that it started from is gone. */
-async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<Scored | undefined> {
+async function evaluateStart(asking: Questioning): Promise<Scored | undefined> {
+  const { run, logger } = asking;
   const from = run.config.init?.from;
   let init: StartWeights | undefined;
   try {
@@ -148,12 +166,7 @@ async function evaluateStart({ run, evaluation, logger }: Questioning): Promise<
     logger.warn(`the start of this run is not asked: ${from} cannot be read (${(error as Error).message})`);
     return undefined;
   }
-  const model = await modelOf(run, { init });
-  try {
-    return await evaluateModel({ model, evaluation, onProgress: progressOf(logger, 'before step 1') });
-  } finally {
-    disposeMiniGpt(model);
-  }
+  return questioned(await modelOf(run, { init }), { ...asking, onProgress: progressOf(logger, 'before step 1') });
 }
 
 async function modelOf(

@@ -1,5 +1,6 @@
 /** The feature cache of a run: the store of lib/data and the tower of lib/model joined. */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunConfig } from '../config/schema.ts';
 import type { Logger } from '../core/log.ts';
@@ -50,6 +51,8 @@ export interface RunFeaturesRequest {
   /** The one that computes. */
   engine: EngineInfo;
   logger: Pick<Logger, 'warn'>;
+  /** Only a cache that is there already: whoever asks a run later may stand in another folder. */
+  existing?: boolean;
 }
 
 /** The folder of features that nobody named. */
@@ -59,16 +62,18 @@ function featureDir({ dir }: { dir?: string | undefined }): string {
 
 /**
  * Opens the cache of a run.
- * @returns undefined where `data.featureCache` is absent
+ * @returns undefined where `data.featureCache` is absent, or its folder is and is not to be made
  * @throws TristageError E_FEATURE_CACHE where the tower trains or the folder cannot be used
  */
 export async function openRunFeatures(request: RunFeaturesRequest): Promise<RunFeatures | undefined> {
   const { config, model, logger } = request;
   const { featureCache, transform } = config.data;
   if (featureCache === undefined) return undefined;
+  const dir = featureDir(featureCache);
+  if (request.existing === true && !existsSync(dir)) return undefined;
   const { vision } = model.config;
   const store = await openFeatureStore({
-    dir: featureDir(featureCache),
+    dir,
     namespace: await namespaceOf(request),
     values: seenSize(vision),
     dtype: featureCache.dtype,
@@ -152,11 +157,7 @@ export function withSeen(parts: readonly LoadedBatch[], seen: ReadonlyMap<string
 /** A part of a batch whose images were seen. */
 export type SeenPart = LoadedBatch & { seen?: SeenImages };
 
+/** Equal images go through the projector each on their own, as without a cache: the sums of its gradient are then the same to the bit. */
 function seenImages({ keyed = [] }: LoadedBatch, seen: ReadonlyMap<string, Float32Array>): SeenImages {
-  const places = new Map<string, number>();
-  for (const { key } of keyed) if (!places.has(key)) places.set(key, places.size);
-  return {
-    tokens: [...places.keys()].map((key) => seen.get(key) as Float32Array),
-    order: keyed.map(({ key }) => places.get(key) as number),
-  };
+  return { tokens: keyed.map(({ key }) => seen.get(key) as Float32Array), order: keyed.map((_, place) => place) };
 }

@@ -7,13 +7,14 @@ import type { ImageRef } from '../data/sample.ts';
 import { llama2Tokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { openTokenizerFile } from '../data/tokenizer-file.ts';
 import { pruneTokenizer } from '../data/vocabulary.ts';
-import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine.ts';
+import { type DeviceChoice, type EngineInfo, type EngineName, openEngine } from '../engine/engine.ts';
 import { reloadedModel } from '../export/export.ts';
 import { EXPORT_FILES, isExport } from '../export/manifest.ts';
 import type { OutsidePlaces } from '../export/request.ts';
 import { checkOutside, openExport } from '../export/verify.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import type { Registry } from './config.ts';
+import { openRunFeatures, type RunFeatures } from './feature-cache.ts';
 import { modelConfigOf } from './model-config.ts';
 import { openRun } from './open-run.ts';
 import { storageOf } from './storage.ts';
@@ -38,6 +39,8 @@ export interface Answerer {
   tokenizer: Tokenizer;
   /** u8[S, S, 3], as training saw images. */
   load(image: ImageRef): Promise<Uint8Array>;
+  /** The cache of features of the run, where it has one. */
+  features?: RunFeatures | undefined;
 }
 
 /**
@@ -51,8 +54,8 @@ export async function openAnswerer(request: AnswererRequest): Promise<Answerer> 
 async function openTrained(request: AnswererRequest): Promise<Answerer> {
   const { config, checkpoint, registry } = await openRun(request.checkpoint, { registry: request.registry });
   const tokenizer = await tokenizerOf(checkpoint, config);
-  const { backend, device, threads } = config.engine;
-  await openFor(request, { backend, device, threads });
+  const { backend, device, threads, precision } = config.engine;
+  const engine = await openFor(request, { backend, device, threads, precision });
   const { model } = await assembleModel({
     config: modelConfigOf(config),
     weights: { ...config.model.weights, ...request.outside },
@@ -61,7 +64,8 @@ async function openTrained(request: AnswererRequest): Promise<Answerer> {
     storage: storageOf(config, registry),
     seed: config.train.seed,
   });
-  return answerer(model, { tokenizer, transform: config.data.transform });
+  const features = await openRunFeatures({ config, model, engine, logger: request.logger, existing: true });
+  return { ...answerer(model, { tokenizer, transform: config.data.transform }), features };
 }
 
 async function openExported(request: AnswererRequest): Promise<Answerer> {
@@ -79,9 +83,10 @@ async function openExported(request: AnswererRequest): Promise<Answerer> {
 async function openFor(
   { engine: backend, device, logger }: AnswererRequest,
   usual: Parameters<typeof openEngine>[0],
-): Promise<void> {
+): Promise<EngineInfo> {
   const engine = await openEngine({ ...usual, ...(backend && { backend }), ...(device && { device }) });
   logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  return engine;
 }
 
 function answerer(model: MiniGpt, how: { tokenizer: Tokenizer; transform: ImageTransform }): Answerer {

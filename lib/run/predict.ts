@@ -6,14 +6,17 @@ import type { ImageSize } from '../data/boxes.ts';
 import { padRows } from '../data/collate.ts';
 import { encodePrompt } from '../data/encode.ts';
 import { decodeImage } from '../data/image.ts';
+import { readImageSize } from '../data/image-bytes.ts';
 import { asksForRotation, type ImageFiles, imageFiles } from '../data/image-files.ts';
 import type { Task } from '../data/task.ts';
 import type { EngineName } from '../engine/engine.ts';
+import { tf } from '../engine/tf.ts';
 import { answerBoxes, inBothUnits } from '../eval/answer-boxes.ts';
 import { answerText } from '../eval/answer-text.ts';
 import { generate } from '../eval/generate.ts';
 import { tokensPerImage } from '../model/config.ts';
-import { disposeMiniGpt } from '../model/minigpt.ts';
+import { disposeMiniGpt, projectImages } from '../model/minigpt.ts';
+import { seenTokens } from '../model/vision/seen.ts';
 import { type Answerer, type AnswererRequest, openAnswerer } from './open-answerer.ts';
 import type { Prediction, Unanswered } from './predict-answer.ts';
 import { drawAnswer, picturePaths } from './predict-pictures.ts';
@@ -76,12 +79,20 @@ async function* answers(
       }
     }
   } finally {
+    await opened.features?.close();
     disposeMiniGpt(opened.model);
   }
 }
 
 interface Ready extends Instruction {
-  image?: { file: string; size: ImageSize; pixels: Uint8Array };
+  image?: Looked & { file: string };
+}
+
+/** What a model needs of an image: its pixels, or what the tower made of them where that is cached. */
+interface Looked {
+  size: ImageSize;
+  pixels?: Uint8Array;
+  seen?: Float32Array;
 }
 
 type Prepared = Ready | Unanswered;
@@ -93,20 +104,28 @@ async function prepare(
 ): Promise<Prepared> {
   if (file === undefined) return instructionFor(question);
   try {
-    const decoded = await decodeImage({ path: file });
-    const size = { width: decoded.width, height: decoded.height };
-    const instruction = instructionFor(question, { ...size, name: file });
+    const looked = await look(file, opened);
+    const instruction = instructionFor(question, { ...looked.size, name: file });
     if (await asksForRotation(file)) {
       logger.warn(
         `${file} says that it is to be shown rotated or mirrored (EXIF); as in training, its pixels are taken as they are stored`,
       );
     }
-    const pixels = await opened.load({ pixels: decoded.data, ...size, name: file });
-    return { ...instruction, image: { file, size, pixels } };
+    return { ...instruction, image: { file, ...looked } };
   } catch (error) {
     if (error instanceof TristageError && BORNE.has(error.code)) return { image: file, error };
     throw error;
   }
+}
+
+async function look(file: string, { features, load }: Answerer): Promise<Looked> {
+  if (features !== undefined) {
+    const image = { path: file };
+    const size = await readImageSize(image);
+    return { size, seen: (await features.see([image]))[0] as Float32Array };
+  }
+  const { data: pixels, ...size } = await decodeImage({ path: file });
+  return { size, pixels: await load({ pixels, ...size, name: file }) };
 }
 
 /** Faults of one image, beside which others can be answered. */
@@ -148,12 +167,15 @@ async function answersOf(
       options,
     ),
   );
-  const pixels = ready.flatMap(({ image }) => (image === undefined ? [] : [image.pixels]));
+  const pixels = ready.flatMap(({ image }) => image?.pixels ?? []);
+  const seen = ready.flatMap(({ image }) => image?.seen ?? []);
+  const features = seen.length === 0 ? undefined : tf.tidy(() => projectImages(model, seenTokens(seen, model.config)));
   const said = await generate(
     model,
-    { ...padRows(rows, { align: 'left' }), pixels: pixels.length === 0 ? undefined : Buffer.concat(pixels) },
+    { ...padRows(rows, { align: 'left' }), pixels: pixels.length === 0 ? undefined : Buffer.concat(pixels), features },
     { maxNewTokens: maxTokens, eosId: tokenizer.eosId },
   );
+  features?.dispose();
   return new Map(
     ready.map((one, row) => {
       const { tokenIds = [], ended = false } = said[row] ?? {};

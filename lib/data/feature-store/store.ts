@@ -67,6 +67,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const budget = createBudget({ dir, maxBytes });
   const counts = { corrupt: 0, unstored: 0 };
   const waiting = new Map<string, Float32Array>();
+  /** Entries that were found damaged: each counts once, however many steps look for it ahead, and is read again when it is good. */
+  const damaged = new Map<string, 'bad' | 'replaced'>();
   let written: Promise<void> = Promise.resolve();
   let warned = false;
   const shapeOf = (key: string): EntryShape => ({ name: sha256(`${namespace}\n${key}`), values: size, dtype });
@@ -75,6 +77,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
       if (await budget.room(bytes)) {
         await writeEntry(dir, shape, encodeEntry(values, shape));
         budget.added(bytes);
+        if (damaged.has(shape.name)) damaged.set(shape.name, 'replaced');
       } else counts.unstored++;
     } catch (error) {
       counts.unstored++;
@@ -89,9 +92,14 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
       const shape = shapeOf(key);
       const known = waiting.get(shape.name);
       if (known !== undefined) return known;
+      if (damaged.get(shape.name) === 'bad') return undefined;
       const found = await readEntry(entryPath(dir, shape.name), { shape, isFresh: budget.isFresh });
-      if (found === 'damaged') counts.corrupt++;
-      return found === 'damaged' ? undefined : found;
+      if (found !== 'damaged') return found;
+      if (!damaged.has(shape.name)) {
+        damaged.set(shape.name, 'bad');
+        counts.corrupt++;
+      }
+      return undefined;
     },
     async put(key, values) {
       if (values.length !== size) throw new RangeError(`${values.length} values for an entry of ${size}`);
@@ -145,7 +153,7 @@ async function writeEntry(dir: string, { name }: EntryShape, bytes: Uint8Array):
   }
 }
 
-/** Reads an entry and marks it as used; one that is damaged is removed. */
+/** Reads an entry and marks it as used. */
 async function readEntry(
   path: string,
   { shape, isFresh }: { shape: EntryShape; isFresh: (usedMs: number) => boolean },
@@ -167,7 +175,6 @@ async function readEntry(
     } finally {
       await handle.close();
     }
-    await rm(path, { force: true });
     return 'damaged';
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'damaged';
