@@ -118,8 +118,8 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   const { schedule, steps } = config.train;
   if (schedule.warmupSteps >= steps)
     logger.warn(`the warm-up of ${schedule.warmupSteps} steps is not over within ${steps}`);
-  const { backend, device, threads } = config.engine;
-  const engine = await openEngine({ backend, device, threads });
+  const { backend, device, threads, precision } = config.engine;
+  const engine = await openEngine({ backend, device, threads, precision });
   logger.info(
     `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
   );
@@ -219,11 +219,16 @@ async function runSession(session: Session): Promise<RunSummary> {
     weights: () => weights,
     warn: (message) => request.logger.warn(message),
   });
+  const update = updater({ config, model, optimizer: session.optimizer, features, onFault: guard });
   const result = await runLoop({
     from,
     to: steps,
     data: (index) => loader.batch(index),
-    update: updater({ config, model, optimizer: session.optimizer, features, onFault: guard }),
+    update: async (index, batch) => {
+      const report = await update(index, batch);
+      loader.recycle(batch);
+      return report;
+    },
     onStep: (record) => {
       if (record.skipped === undefined) weights.updatesSince++;
       recorder.step(record);

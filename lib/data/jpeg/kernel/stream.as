@@ -3,6 +3,8 @@
 import { BLOCK, COMPONENTS, DELTAS, FAST_BITS, LIMITS, SYMBOLS, ZIGZAG } from './layout';
 import { transform } from './transform';
 
+const MOST_LEVEL: i32 = 8 * 1023;
+
 let seen: i32 = 0;
 /** Bytes that the last `unstuff` read, up to the marker. */
 export function bytesSeen(): i32 {
@@ -133,6 +135,9 @@ export function decode(first: i32, count: i32, perRow: i32, components: i32, top
             place += 1;
           } while (place < 64);
           if (place > 64) return -2;
+          // Four times what black and white differ by: decoders disagree on what lies far outside.
+          const level = load<i32>(component, 28) * <i32>load<i16>(quantisation);
+          if (level > MOST_LEVEL || level < -MOST_LEVEL) return -4;
           transform(quantisation, target, stride, last);
         }
       }

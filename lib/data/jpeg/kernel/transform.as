@@ -7,8 +7,9 @@ import { BLOCK } from './layout';
  */
 export function transform(quantisation: i32, target: i32, stride: i32, last: i32): void {
   if (last == 0) {
-    const level = (<i32>(<i16>(load<i16>(BLOCK) * load<i16>(quantisation))) + 4) >> 3;
-    const byte = min(max(level, -128), 127) + 128;
+    // What both directions come to.
+    const level = <i32>load<i16>(BLOCK) * <i32>load<i16>(quantisation);
+    const byte = min(max((level + 4) >> 3, -128), 127) + 128;
     const word = <u64>byte * 0x0101010101010101;
     for (let y: i32 = 0; y < 8; y++, target += stride) store<u64>(target, word);
     return;
