@@ -16,6 +16,8 @@ import { test } from 'node:test';
 import { type FeatureStoreOptions, openFeatureStore } from '../../../../lib/data/feature-store/store.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
+/** Of coreutils. */
+const MAKE_PIPE = 'mkfifo';
 const VALUES = 100;
 /** Header and values. */
 const BYTES = 56 + 4 * VALUES;
@@ -124,7 +126,7 @@ const DAMAGES: Readonly<Record<string, (path: string, bytes: Buffer) => void>> =
   },
   'a pipe': (path) => {
     rmSync(path);
-    execFileSync('mkfifo', [path]);
+    execFileSync(MAKE_PIPE, [path]);
   },
 };
 
