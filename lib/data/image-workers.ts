@@ -18,7 +18,9 @@ export interface ImageWorkers {
    *   when workers cannot be started, or were closed
    */
   load(image: ImageRef): Promise<Uint8Array>;
-  /** Gives the pixels that `load` gave back, for another image; who keeps them need not. */
+  /** As `load`, without a copy: memory shared with the workers, which the collector does not count and `recycle` should get soon. */
+  borrow(image: ImageRef): Promise<Uint8Array>;
+  /** Gives borrowed pixels back, for another image. */
   recycle(pixels: Uint8Array): void;
   /** Images that workers have at the moment; never more than `threads * atOnce`. */
   inFlight(): number;
@@ -62,14 +64,22 @@ export function createImageWorkers(options: ImageWorkersOptions): ImageWorkers {
   const { threads = 1, atOnce = 4, patience = PATIENCE, startPatience = PATIENCE, module, ...how } = options;
   const url = module ?? new URL('./image-worker.ts', import.meta.url);
   const pool = openPool({ url, threads, atOnce, patience, startPatience, how });
+  const borrow: ImageWorkers['borrow'] = async (image) => {
+    const ended = pool.ended();
+    if (ended !== undefined) throw unavailable(ended);
+    // What is not encoded costs less to resize here than to send to a worker.
+    if (threads === 0 || 'pixels' in image) return loadImage(image, how);
+    return new Promise((resolve, reject) => pool.add({ image, suspect: false, resolve, reject }));
+  };
   return {
     ...pool,
+    borrow,
     async load(image) {
-      const ended = pool.ended();
-      if (ended !== undefined) throw unavailable(ended);
-      // What is not encoded costs less to resize here than to send to a worker.
-      if (threads === 0 || 'pixels' in image) return loadImage(image, how);
-      return new Promise((resolve, reject) => pool.add({ image, suspect: false, resolve, reject }));
+      const pixels = await borrow(image);
+      if (!(pixels.buffer instanceof SharedArrayBuffer)) return pixels;
+      const own = pixels.slice();
+      pool.recycle(pixels);
+      return own;
     },
   };
 }

@@ -110,7 +110,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const start = (step: number): Promise<Ready> => {
     const known = ahead.get(step);
     if (known !== undefined) return known;
-    const ready = prepare(step, { options, stream, load: imageLoader(options, workers.load), workers, memory });
+    const ready = prepare(step, { options, stream, load: imageLoader(options, workers), workers, memory });
     // Reported when the step is asked for; until then it must not count as unhandled.
     ready.catch(() => undefined);
     ahead.set(step, ready);
@@ -190,8 +190,8 @@ async function prepare(step: number, work: Work): Promise<Ready> {
 }
 
 /** Loads the images of one step. */
-function imageLoader({ features }: LoaderOptions, load: ImageWorkers['load']): Work['load'] {
-  return features === undefined ? load : keyedLoader({ store: features, load });
+function imageLoader({ features }: LoaderOptions, { load, borrow }: ImageWorkers): Work['load'] {
+  return features === undefined ? borrow : keyedLoader({ store: features, load });
 }
 
 /** Loads each image object once, however many samples show it. */

@@ -83,13 +83,16 @@ test('images of workers use the memory of those that were given back', async () 
   try {
     const buffers = new Set<ArrayBufferLike>();
     for (const shade of [10, 90, 200, 30]) {
-      const pixels = await workers.load({ bytes: await colours(shade), name: `${shade}` });
+      const pixels = await workers.borrow({ bytes: await colours(shade), name: `${shade}` });
       assert.ok(pixels.every((value) => value === shade));
       buffers.add(pixels.buffer);
       workers.recycle(pixels);
       await assert.rejects(workers.load({ bytes: Buffer.from('no image'), name: 'no' }), { code: 'E_IMAGE' });
     }
     assert.equal(buffers.size, 1);
+    const [own, other] = [await workers.load({ bytes: await colours(7), name: '7' }), await colours(70)];
+    await workers.load({ bytes: other, name: '70' });
+    assert.ok(own.every((value) => value === 7) && !(own.buffer instanceof SharedArrayBuffer));
   } finally {
     await workers.close();
   }
