@@ -1,7 +1,7 @@
 /** Weights of a file or folder under in-memory names, checked against what the model expects and reported: nothing is skipped silently. */
 
 import type { TristageError } from '../core/errors.ts';
-import { fileError } from '../formats/file-bytes.ts';
+import { type Allocate, fileError } from '../formats/file-bytes.ts';
 import { castFloat, type HostDtype, type HostTensor, isFloatDtype } from '../formats/host-tensor.ts';
 import { detectLayout, meaningOf, type WeightLayout } from './names.ts';
 import type { WeightsFile } from './weights.ts';
@@ -51,6 +51,8 @@ export interface ImportRequest {
   acceptShape?: (name: string, shape: readonly number[]) => boolean;
   /** The dtype that every float tensor is brought to, or each by its name. Default F32; `keep` leaves the file's own. */
   dtype?: WantedDtype | ((name: string) => WantedDtype);
+  /** Where tensors are read to; default: arrays of their own. */
+  allocate?: Allocate | undefined;
   /** Blocks of the model's ViT; see {@link meaningOf}. */
   vitDepth?: number;
 }
@@ -86,7 +88,7 @@ export interface OpenImport {
  * @throws TristageError as {@link importWeights}
  */
 export async function openImport(request: Omit<ImportRequest, 'onTensor'>): Promise<OpenImport> {
-  const file = await openWeights(request.path);
+  const file = await openWeights(request.path, { allocate: request.allocate });
   try {
     const { report, keys } = compareWeights(file, request);
     const [fault] = strictFaults(report, request.optional);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
 import { fileError, openByteFile } from '../formats/file-bytes.ts';
 import type { HostTensor } from '../formats/host-tensor.ts';
-import { openSafetensors } from '../formats/safetensors.ts';
+import { type OpenOptions, openSafetensors } from '../formats/safetensors.ts';
 import { isTorchTensor, openTorchFile, type TorchPlain, type TorchTensor } from '../formats/torch-zip.ts';
 import { openGgufWeights } from './gguf-weights.ts';
 import { openSharded } from './shards.ts';
@@ -25,13 +25,14 @@ const FOLDER_FILES = [
 /**
  * Opens weights: a safetensors file, a torch file (`.pth`, `.pt`, `.bin`), a GGUF file, an index of shards, or a folder that holds one
  * of these under its Hugging Face or PEFT name, or a single GGUF file. The content decides, not the extension. The caller closes it.
+ * @param options where the tensors of safetensors files are read to
  * @throws TristageError E_FILE_READ, E_WEIGHTS_FOLDER, E_WEIGHTS_INDEX or the errors of the container
  */
-export async function openWeights(path: string): Promise<WeightsFile> {
+export async function openWeights(path: string, options: OpenOptions = {}): Promise<WeightsFile> {
   const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory() === true) return await openWeights(await mainFile(path));
-  if (path.endsWith('.index.json')) return await openSharded(path, openWeights);
-  return await OPENERS[await containerOf(path)](path);
+  if (status?.isDirectory() === true) return await openWeights(await mainFile(path), options);
+  if (path.endsWith('.index.json')) return await openSharded(path, (shard) => openWeights(shard, options));
+  return await OPENERS[await containerOf(path)](path, options);
 }
 
 /** Whether a folder holds something that {@link openWeights} opens. */
@@ -61,7 +62,7 @@ export async function mainFile(folder: string): Promise<string> {
 
 type Container = 'safetensors' | 'torch' | 'gguf';
 
-const OPENERS: Readonly<Record<Container, (path: string) => Promise<WeightsFile>>> = {
+const OPENERS: Readonly<Record<Container, (path: string, options: OpenOptions) => Promise<WeightsFile>>> = {
   safetensors: openSafetensorsWeights,
   torch: openTorchWeights,
   gguf: openGgufWeights,
@@ -81,8 +82,8 @@ async function containerOf(path: string): Promise<Container> {
   }
 }
 
-async function openSafetensorsWeights(path: string): Promise<WeightsFile> {
-  const file = await openSafetensors(path);
+async function openSafetensorsWeights(path: string, options: OpenOptions): Promise<WeightsFile> {
+  const file = await openSafetensors(path, options);
   const entries = new Map<string, WeightEntry>();
   for (const [name, { dtype, shape }] of file.tensors) entries.set(name, { dtype, shape, file: path });
   return { path, entries, others: [], read: file.read, readWide: file.readWide, close: file.close };

@@ -6,16 +6,25 @@ import { type ErrorDetails, TristageError } from '../core/errors.ts';
 /** One call reads or writes at most this much: the kernel caps it below 2^31 bytes. */
 const CALL_BYTES = 1 << 30;
 
+/** Bytes of one call where several are under way at once. */
+const PIECE_BYTES = 16 << 20;
+/** Calls under way at once: the system copies and makes pages on as many processors. */
+const AT_ONCE = 4;
+
+/** Gives so many bytes of fresh memory, aligned for every dtype. */
+export type Allocate = (length: number) => Uint8Array;
+
 /** A file opened for reading at given positions. */
 export interface ByteFile {
   readonly path: string;
   /** Bytes of the file when it was opened. */
   readonly size: number;
   /**
+   * @param allocate where the bytes go; default: an array of their own
    * @returns exactly `length` bytes in fresh memory, aligned for every dtype
    * @throws TristageError E_FILE_READ when the file ends before or memory does not suffice
    */
-  read(position: number, length: number): Promise<Uint8Array>;
+  read(position: number, length: number, allocate?: Allocate): Promise<Uint8Array>;
   /** Streams a range in pieces; a piece is valid only until the next. */
   pieces(position: number, length: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -61,6 +70,22 @@ async function fill(handle: FileHandle, target: Uint8Array, position: number): P
   return done;
 }
 
+/** As {@link fill}, a large target in pieces side by side. */
+async function fillAtOnce(handle: FileHandle, target: Uint8Array, position: number): Promise<number> {
+  if (target.byteLength <= PIECE_BYTES) return await fill(handle, target, position);
+  let next = 0;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    while (next < target.byteLength) {
+      const at = next;
+      next += PIECE_BYTES;
+      done += await fill(handle, target.subarray(at, at + PIECE_BYTES), position + at);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return done;
+}
+
 /** Writes all bytes at the handle's position, however many they are. */
 export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.byteLength; at += CALL_BYTES) {
@@ -79,13 +104,14 @@ function byteFile(path: string, handle: FileHandle, size: number): ByteFile {
       fix: 'the file is damaged or is being changed; fetch or write it again',
       cause,
     });
-  const read = async (position: number, length: number): Promise<Uint8Array> => {
+  const fresh: Allocate = (length) => new Uint8Array(length);
+  const read = async (position: number, length: number, allocate = fresh): Promise<Uint8Array> => {
     if (!(position >= 0 && length >= 0 && position + length <= size)) {
       throw short(position, length, `the file has ${size} bytes`);
     }
     try {
-      const bytes = new Uint8Array(length);
-      const done = await fill(handle, bytes, position);
+      const bytes = allocate(length);
+      const done = await fillAtOnce(handle, bytes, position);
       if (done === length) return bytes;
       throw short(position, length, `only ${done} bytes`);
     } catch (error) {

@@ -1,7 +1,7 @@
 /** safetensors files: read tensor by tensor through one file handle, written in a fixed order, so equal content is equal bytes. */
 
 import { writeStreamAtomic } from '../core/atomic.ts';
-import { type ByteFile, openByteFile, writeAll } from './file-bytes.ts';
+import { type Allocate, type ByteFile, openByteFile, writeAll } from './file-bytes.ts';
 import { DTYPE_BYTES, elementCount, fromFloat32, type HostTensor, toFloat32 } from './host-tensor.ts';
 import {
   headerError,
@@ -35,6 +35,11 @@ export interface SafetensorsFile extends SafetensorsHeader {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  /** Where tensors are read to; default: arrays of their own. */
+  allocate?: Allocate | undefined;
+}
+
 /** Stored bytes that are widened at a time; a multiple of every element's size. */
 const PIECE_BYTES = 8 << 20;
 
@@ -42,16 +47,17 @@ const PIECE_BYTES = 8 << 20;
  * Opens a file and checks its whole header; no tensor is read yet. The caller closes it.
  * @throws TristageError E_SAFETENSORS when the header breaks a rule of the format, E_FILE_READ when the file cannot be read
  */
-export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+export async function openSafetensors(path: string, { allocate }: OpenOptions = {}): Promise<SafetensorsFile> {
   const file = await openByteFile(path);
   try {
     const header = await readHeader(file);
+    const source: Source = { file, header, allocate };
     return {
       path,
       ...header,
       close: () => file.close(),
-      read: (name) => readTensor(file, header, name),
-      readWide: (name) => readWide(file, header, name),
+      read: (name) => readTensor(source, name),
+      readWide: (name) => readWide(source, name),
     };
   } catch (error) {
     await file.close();
@@ -76,17 +82,25 @@ async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
   return parseHeader(await file.read(LENGTH_BYTES, Number(length)), file);
 }
 
-function infoOf(file: ByteFile, header: SafetensorsHeader, name: string): TensorInfo {
+/** An open file as its tensors are read. */
+interface Source extends OpenOptions {
+  file: ByteFile;
+  header: SafetensorsHeader;
+}
+
+function infoOf({ file, header }: Source, name: string): TensorInfo {
   const info = header.tensors.get(name);
   if (info !== undefined) return info;
   const expected = `one of the file's ${header.tensors.size} tensors`;
   throw headerError(file.path, 'the file lacks a tensor', { found: `no ${JSON.stringify(name)}`, expected });
 }
 
-async function readWide(file: ByteFile, header: SafetensorsHeader, name: string): Promise<HostTensor> {
-  const { dtype, shape, position, byteLength } = infoOf(file, header, name);
-  if (dtype === 'F32') return readTensor(file, header, name);
-  const values = new Float32Array(byteLength / DTYPE_BYTES[dtype]);
+async function readWide(source: Source, name: string): Promise<HostTensor> {
+  const { file, allocate = (length) => new Uint8Array(length) } = source;
+  const { dtype, shape, position, byteLength } = infoOf(source, name);
+  if (dtype === 'F32') return readTensor(source, name);
+  const count = byteLength / DTYPE_BYTES[dtype];
+  const values = new Float32Array(allocate(DTYPE_BYTES.F32 * count).buffer, 0, count);
   for (let at = 0; at < byteLength; at += PIECE_BYTES) {
     const bytes = await file.read(position + at, Math.min(PIECE_BYTES, byteLength - at));
     const piece = toFloat32({ dtype, shape: [bytes.byteLength / DTYPE_BYTES[dtype]], bytes });
@@ -95,9 +109,9 @@ async function readWide(file: ByteFile, header: SafetensorsHeader, name: string)
   return fromFloat32(values, shape);
 }
 
-async function readTensor(file: ByteFile, header: SafetensorsHeader, name: string): Promise<HostTensor> {
-  const info = infoOf(file, header, name);
-  return { dtype: info.dtype, shape: [...info.shape], bytes: await file.read(info.position, info.byteLength) };
+async function readTensor(source: Source, name: string): Promise<HostTensor> {
+  const { dtype, shape, position, byteLength } = infoOf(source, name);
+  return { dtype, shape: [...shape], bytes: await source.file.read(position, byteLength, source.allocate) };
 }
 
 /**

@@ -5,6 +5,7 @@ import { type Checkpoint, latestGood, openCheckpoint } from '../checkpoint/store
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { sha256File } from '../core/hash.ts';
+import { lendBytes } from '../engine/lend.ts';
 import { bfloat16Words, toFloat32 } from '../formats/host-tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { loadMiniGpt, type MiniGpt } from '../model/minigpt.ts';
@@ -119,8 +120,10 @@ export interface StartWeights {
 export function checkpointWeights(path: string): StartWeights {
   return {
     where: path,
-    open: async (expected, dtype = () => 'F32') =>
-      openedWeights(await openImport({ path, expected, optional: () => true, acceptShape: isPosEmbed, dtype })),
+    open: async (expected, dtype = () => 'F32') => {
+      const ours = { path, expected, optional: () => true, acceptShape: isPosEmbed };
+      return openedWeights(await openImport({ ...ours, dtype, allocate: lendBytes }));
+    },
   };
 }
 
@@ -151,6 +154,7 @@ async function openPublished(
     const found = await openImport({
       ...publishedRequest(config, { path, expected, optional }),
       dtype: dtypeOf,
+      allocate: lendBytes,
     });
     const part = openedWeights(found);
     sources.opened.push(part);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <node_api.h>
 
+#include "loans.h"
 #include "operators.h"
 #include "pool.h"
 #include "transfer.h"
@@ -125,11 +126,23 @@ napi_value fromData(napi_env env, napi_callback_info info) {
     const c10::InferenceMode inference(true);
     const HostBytes bytes = typedArrayBytes(env, args[0]);
     const std::vector<int64_t> shape = toIntegers(env, args[2], "shape");
-    at::Tensor tensor = tensorFromBytes(bytes, shape, toScalarType(env, args[1]), toScalarType(env, args[3]),
-                                        c10::Device(toString(env, args[4], "device")));
+    const at::ScalarType source = toScalarType(env, args[1]);
+    const at::ScalarType target = toScalarType(env, args[3]);
+    const c10::Device device(toString(env, args[4], "device"));
+    at::Tensor tensor;
+    if (source == target && device.is_cpu()) tensor = takeLoan(env, args[0], bytes, shape, source);
+    if (!tensor.defined()) tensor = tensorFromBytes(bytes, shape, source, target, device);
     napi_value result;
     check(env, napi_create_uint32(env, instanceOf(env).table.add(std::move(tensor)), &result));
     return result;
+  });
+}
+
+// lend(bytes): array buffer over fresh memory; `fromData` takes it back without a copy
+napi_value lend(napi_env env, napi_callback_info info) {
+  return guarded(env, "lend", [&] {
+    const Arguments<1> args(env, info);
+    return lendBytes(env, toInteger(env, args[0], "bytes"));
   });
 }
 
@@ -299,7 +312,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"stats", stats},         {"resetPeak", resetPeak},     {"setThreads", setThreads},
       {"threads", threads},     {"buildSettings", buildSettings}, {"loadLibrary", loadLibrary},
       {"onError", onError},     {"isExclusive", isExclusive},
-      {"memory", memory},       {"limitMemory", limitMemory},
+      {"memory", memory},       {"limitMemory", limitMemory}, {"lend", lend},
   };
   for (const auto& [name, function] : functions) {
     napi_value value;

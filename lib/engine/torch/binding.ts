@@ -24,6 +24,8 @@ export interface NativeBinding {
     target: string,
     device: string,
   ): Handle;
+  /** Fresh memory on the CPU; `fromData` with an array over all of it takes it back without a copy and leaves the array empty. */
+  lend(bytes: number): ArrayBuffer;
   read(tensor: Handle): TypedArray;
   readAsync(tensor: Handle): Promise<TypedArray>;
   shape(tensor: Handle): number[];

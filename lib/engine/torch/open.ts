@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
+import { registerLender } from '../lend.ts';
 import { refuseMissingKernels } from '../missing-kernels.ts';
 import { registerNarrowStore } from '../narrow.ts';
 import type { Precision } from '../precision.ts';
@@ -66,6 +67,7 @@ export async function openTorch(
     const backend = new TorchBackend(device === 'cuda' ? 'cuda:0' : 'cpu');
     tf.registerBackend(BACKEND_NAME, () => backend);
     registerNarrowStore(BACKEND_NAME, backend.narrow);
+    if (device === 'cpu') registerLender(BACKEND_NAME, (bytes) => binding.lend(bytes));
     registerKernels(backend);
     registerFused(backend, { loops: device === 'cpu' });
     refuseMissingKernels(BACKEND_NAME);

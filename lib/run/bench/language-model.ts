@@ -2,6 +2,7 @@
 
 import { openImport } from '../../checkpoint/import.ts';
 import { publishedLlama } from '../../checkpoint/llama-settings.ts';
+import { lendBytes } from '../../engine/lend.ts';
 import { type Precision, storedIn } from '../../engine/precision.ts';
 import { loadMiniGpt, type MiniGpt } from '../../model/minigpt.ts';
 import { llamaShapes } from '../../model/shapes.ts';
@@ -20,7 +21,7 @@ export async function loadLanguageModel(path: string, precision: Precision): Pro
   const shapes = llamaShapes(llm);
   const stored = (shape: readonly number[]) => storedIn({ precision, shape, frozen: true });
   const dtype = (name: string) => (stored(shapes.get(name) ?? []) === 'bf16' ? 'BF16' : 'F32');
-  const weights = openedWeights(await openImport({ path, expected: shapes, dtype }));
+  const weights = openedWeights(await openImport({ path, expected: shapes, dtype, allocate: lendBytes }));
   const names = new Set(weights.names);
   try {
     return await loadMiniGpt({
