@@ -15,11 +15,16 @@ export const plan: Command = {
       default: 200,
       describe: 'Samples of each source that are looked at, chosen by train.seed',
     },
+    memory: {
+      type: 'boolean',
+      describe: 'Only the memory, for rows as long as they may be; needs neither data nor weights',
+    },
     ...SET_OPTION,
     ...JSON_OPTION,
   },
   examples: [
     'tristage plan configs/quickstart/stage2.yaml',
+    'tristage plan configs/minigptv2/stage2.yaml --memory',
     'tristage plan configs/quickstart/stage2.yaml --set train.steps=1000 --speed 120 --json',
   ],
   run: async (args) => {
@@ -27,6 +32,14 @@ export const plan: Command = {
       import('../registry.ts'),
       import('../../lib/run/planning/index.ts'),
     ]);
+    if (flag(args, 'memory')) {
+      const { memoryOnly } = await import('../../lib/run/planning/memory-only.ts');
+      const planned = await memoryOnly({ files: texts(args, 'config'), set: texts(args, 'set'), registry });
+      const text = planned.map(({ name, lines }) => [`${name}:`, ...lines.map((line) => `  ${line}`)].join('\n'));
+      const runs = planned.map(({ lines: _, ...run }) => run);
+      printResult({ ok: true, runs }, text.join('\n'), flag(args, 'json'));
+      return 0;
+    }
     const speed = args['speed'];
     const runs = await planRuns({
       files: texts(args, 'config'),

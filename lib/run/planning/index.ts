@@ -15,6 +15,7 @@ import { openRuns } from '../plugins.ts';
 import { inheritedPieces } from '../vocabulary.ts';
 import { brokenLimits } from './limits.ts';
 import { measureSource, measureSteps } from './measure.ts';
+import { planMemory } from './memory.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
 import { type PlannedSpeed, plannedSpeed } from './speed.ts';
 import { describeRun } from './text.ts';
@@ -91,7 +92,7 @@ async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
   const stream = orderOf(config, data);
   const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
   const sources = await sourcesOf({ config, data, plan, stream, encode }, planning);
-  const step = await measureSteps({ config, data, stream, encode });
+  const { facts: step, steps: looked } = await measureSteps({ config, data, stream, encode });
   const { steps } = plan;
   // Where rows are packed, samples share images; a few steps say how many.
   const images = config.data.packing === undefined ? sum(sources.map(withImages)) : steps * step.images;
@@ -101,6 +102,7 @@ async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
     totals: { ...totals, tokens: Math.round(steps * step.tokens) },
     sources,
     step,
+    memory: planMemory({ config, registry: run.registry, steps: looked }),
     ...(config.data.packing === undefined ? {} : { packedRow: config.data.packing.maxTokens }),
   };
 }

@@ -8,6 +8,7 @@ import { packExamples } from '../../data/pack.ts';
 import { checkSample, type Example, type Sample } from '../../data/sample.ts';
 import type { SampleRef, SampleStream } from '../../data/stream.ts';
 import type { OpenData, OpenLine } from '../data.ts';
+import type { LookedStep, RowShape } from './passes.ts';
 
 /** Lengths of the samples of a source, in tokens, visual ones included, as training sees them. */
 export interface TokenFacts {
@@ -141,18 +142,22 @@ export interface StepFacts {
 const ENOUGH = 3000;
 const MOST_STEPS = 64;
 
-/** Looks at some steps, spread over the run. */
+/**
+ * Looks at some steps, spread over the run.
+ * @returns what they are like on average, and the rows of each
+ */
 export async function measureSteps(request: {
   config: RunConfig;
   data: Pick<OpenData, 'lines'>;
   stream: SampleStream;
   encode: EncodeOptions;
-}): Promise<StepFacts> {
+}): Promise<{ facts: StepFacts; steps: LookedStep[] }> {
   const { config, data, stream, encode } = request;
   const { steps, globalBatch } = config.train;
   const packed = config.data.packing?.maxTokens;
   const looked = Math.min(steps, MOST_STEPS, Math.max(1, Math.ceil(ENOUGH / globalBatch)));
   const total = { samples: 0, images: 0, tokens: 0, rows: 0, places: 0, alone: 0 };
+  const seen: LookedStep[] = [];
   for (let number = 0; number < looked; number++) {
     const examples: Example[] = [];
     for (const ref of stream.step(Math.floor((number * steps) / looked))) {
@@ -160,17 +165,19 @@ export async function measureSteps(request: {
       if (example !== undefined) examples.push(example);
     }
     const { imageTokens } = encode;
-    const step = packed === undefined ? loose(examples) : together(examples, { maxTokens: packed, imageTokens });
-    for (const [key, value] of Object.entries(step)) total[key as keyof typeof total] += value;
+    const rows = packed === undefined ? loose(examples) : together(examples, { maxTokens: packed, imageTokens });
+    for (const [key, value] of Object.entries(counted(rows))) total[key as keyof typeof total] += value;
+    seen.push(rows);
     total.alone += examples.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
   }
   const { samples, images, tokens, rows, places, alone } = total;
-  return {
+  const facts = {
     looked,
     ...{ samples: samples / looked, images: images / looked, tokens: tokens / looked, rows: rows / looked },
     fill: tokens / Math.max(1, places),
     shared: 1 - tokens / Math.max(1, alone),
   };
+  return { facts, steps: seen };
 }
 
 /** Samples that are tried for a place; a run would try more. */
@@ -188,32 +195,37 @@ async function drawn(ref: SampleRef, options: Parameters<typeof exampleOf>[1]): 
   return undefined;
 }
 
-interface Counted {
-  samples: number;
-  images: number;
-  tokens: number;
-  rows: number;
-  places: number;
-}
-
-function loose(examples: readonly Example[]): Counted {
-  const lengths = examples.map(({ tokenIds }) => tokenIds.length);
+function counted(rows: LookedStep): { samples: number; images: number; tokens: number; rows: number; places: number } {
+  const sum = (of: (row: RowShape) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  const longest = rows.reduce((most, { tokens }) => Math.max(most, tokens), 0);
   return {
-    samples: examples.length,
-    images: examples.reduce((sum, { images }) => sum + images.length, 0),
-    tokens: lengths.reduce((sum, length) => sum + length, 0),
-    rows: examples.length,
-    places: examples.length * lengths.reduce((most, length) => Math.max(most, length), 0),
-  };
-}
-
-function together(examples: readonly Example[], options: { maxTokens: number; imageTokens: number }): Counted {
-  const { rows } = packExamples(examples, options);
-  return {
-    samples: examples.length,
-    images: rows.reduce((sum, { images }) => sum + images.length, 0),
-    tokens: rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+    samples: sum(({ examples }) => examples),
+    images: sum(({ images }) => images),
+    tokens: sum(({ tokens }) => tokens),
     rows: rows.length,
-    places: rows.length * rows.reduce((most, { tokenIds }) => Math.max(most, tokenIds.length), 0),
+    places: rows.length * longest,
   };
+}
+
+/** Labelled tokens; the first of a row is never predicted. */
+function supervisedOf(labels: Int32Array): number {
+  return labels.reduce((count, label, place) => count + (label >= 0 && place > 0 ? 1 : 0), 0);
+}
+
+function loose(examples: readonly Example[]): RowShape[] {
+  return examples.map(({ tokenIds, labels, images }) => ({
+    tokens: tokenIds.length,
+    images: images.length,
+    supervised: supervisedOf(labels),
+    examples: 1,
+  }));
+}
+
+function together(examples: readonly Example[], options: { maxTokens: number; imageTokens: number }): RowShape[] {
+  return packExamples(examples, options).rows.map(({ tokenIds, labels, images, examples: own }) => ({
+    tokens: tokenIds.length,
+    images: images.length,
+    supervised: supervisedOf(labels),
+    examples: own.length,
+  }));
 }

@@ -2,6 +2,7 @@
 
 import type { RunPlan } from '../../train/plan.ts';
 import type { SourceFacts, StepFacts } from './measure.ts';
+import type { MemoryPlan } from './memory.ts';
 import type { PlannedSpeed } from './speed.ts';
 
 /** One line of the mixture. */
@@ -44,6 +45,8 @@ export interface PlannedRun {
   step?: StepFacts;
   /** Most tokens of a packed row; absent where rows are not packed. */
   packedRow?: number;
+  /** Absent where no texts are trained. */
+  memory?: MemoryPlan;
   disk: { checkpointBytes: number; kept: number; bytes: number };
   /** Absent where nobody said how fast the run is. */
   duration?: PlannedSpeed & { seconds: number };

@@ -1,7 +1,9 @@
 /** A plan as lines for people; each part of it has a function of its own. */
 
 import { formatDuration } from '../progress.ts';
+import { memoryLines } from './memory-text.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
+import { size } from './size.ts';
 
 /** All lines of a planned run. */
 export function describeRun(run: Omit<PlannedRun, 'lines'>): string[] {
@@ -10,6 +12,7 @@ export function describeRun(run: Omit<PlannedRun, 'lines'>): string[] {
     ...totalLines(run),
     ...sourceLines(run),
     ...packingLines(run),
+    ...(run.memory === undefined ? [] : memoryLines(run.memory)),
     ...diskLines(run),
     ...durationLines(run),
   ];
@@ -88,17 +91,6 @@ function times(count: number): string {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
-}
-
-function size(bytes: number): string {
-  const units = ['kB', 'MB', 'GB', 'TB'];
-  let value = bytes / 1000;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value.toPrecision(3)} ${units[unit]}`;
 }
 
 function grouped(value: number): string {
