@@ -79,7 +79,8 @@ async function fillAtOnce(handle: FileHandle, target: Uint8Array, position: numb
     while (next < target.byteLength) {
       const at = next;
       next += PIECE_BYTES;
-      done += await fill(handle, target.subarray(at, at + PIECE_BYTES), position + at);
+      const piece = await fill(handle, target.subarray(at, at + PIECE_BYTES), position + at);
+      done += piece;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
