@@ -18,6 +18,7 @@ import { inspect } from './commands/inspect.ts';
 import { plan } from './commands/plan.ts';
 import { predict } from './commands/predict.ts';
 import { prepare } from './commands/prepare.ts';
+import { prepareFeatures } from './commands/prepare-features.ts';
 import { replay } from './commands/replay.ts';
 import { report } from './commands/report.ts';
 import { schema } from './commands/schema.ts';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   validate,
   plan,
   prepare,
+  prepareFeatures,
   data,
   inspect,
   train,

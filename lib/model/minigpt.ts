@@ -33,6 +33,12 @@ export interface MiniGpt {
   params: ModelParams;
 }
 
+/** The part of a model that looks at images. */
+export interface Tower {
+  config: Pick<ModelConfig, 'vision'>;
+  params: Pick<ModelParams, 'vision'>;
+}
+
 /** Choices of one forward. */
 export interface ForwardOptions {
   /** Adapter dropout; absent: none. */
@@ -99,7 +105,7 @@ export function encodeImages(model: MiniGpt, pixels: Tensor, trace?: Trace): Ten
  * @param pixels f32[N, 3, S, S], normalised
  * @returns f32[N, P, Dv]
  */
-export function seeImages({ config, params }: MiniGpt, pixels: Tensor, trace?: Trace): Tensor {
+export function seeImages({ config, params }: Tower, pixels: Tensor, trace?: Trace): Tensor {
   const { vision } = config;
   return tf.tidy(() => {
     // 1. The vision transformer sees the whole image; it is frozen, so nothing of it is kept for a backward pass.

@@ -1,5 +1,5 @@
 /** Images through the frozen tower, one at a time, for whoever keeps the result. */
-import { type MiniGpt, seeImages } from './minigpt.ts';
+import { seeImages, type Tower } from './minigpt.ts';
 import { countImages, normalisedPixels, type Pixels } from './vision/normalise.ts';
 
 /**
@@ -9,14 +9,14 @@ import { countImages, normalisedPixels, type Pixels } from './vision/normalise.t
  * @param pixels u8[N, S, S, 3], or f32[N, 3, S, S] normalised
  * @returns N times f32[P, Dv], as `SeenImages.tokens`; no tensor stays behind
  */
-export async function seeEach(model: MiniGpt, pixels: Pixels): Promise<Float32Array[]> {
-  const { vision } = model.config;
+export async function seeEach(tower: Tower, pixels: Pixels): Promise<Float32Array[]> {
+  const { vision } = tower.config;
   const images = countImages(pixels, vision.imageSize);
   const size = pixels.length / images;
   const seen: Float32Array[] = [];
   for (let image = 0; image < images; image++) {
     const own = normalisedPixels(pixels.subarray(image * size, (image + 1) * size), vision);
-    const tokens = seeImages(model, own);
+    const tokens = seeImages(tower, own);
     own.dispose();
     seen.push((await tokens.data<'float32'>()).slice());
     tokens.dispose();

@@ -12,8 +12,9 @@ import type { LoadedBatch } from '../data/loaded-batch.ts';
 import type { ImageRef, KeyedImage } from '../data/sample.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import type { SeenImages } from '../model/batch.ts';
-import type { MiniGpt } from '../model/minigpt.ts';
+import type { Tower } from '../model/minigpt.ts';
 import { seeEach } from '../model/see-each.ts';
+import type { ParamStore } from '../model/store.ts';
 import { seenSize, towerHash } from '../model/vision/seen.ts';
 import type { FeatureCounts } from '../train/loop.ts';
 import { countsBetween, describeCounts, NO_COUNTS } from './feature-counts.ts';
@@ -25,7 +26,7 @@ const REVISION = 1;
 /** Features of images by a frozen tower. */
 export interface RunFeatures {
   /** For the loader, which looks images up before it decodes them. */
-  readonly store: Pick<FeatureStore, 'get'>;
+  readonly store: Pick<FeatureStore, 'get' | 'has'>;
   /**
    * What the tower sees in the images of a batch: from the store, else computed and stored. Equal images are seen once.
    * @param images of any part of a batch
@@ -46,8 +47,8 @@ export interface RunFeatures {
 
 export interface RunFeaturesRequest {
   config: Pick<RunConfig, 'data' | 'engine'>;
-  /** Its tower is frozen. */
-  model: MiniGpt;
+  /** A model, or its tower alone; frozen. */
+  model: Tower & { store: ParamStore };
   /** The one that computes. */
   engine: EngineInfo;
   logger: Pick<Logger, 'warn'>;
@@ -113,7 +114,7 @@ export async function openRunFeatures(request: RunFeaturesRequest): Promise<RunF
   };
 }
 
-async function seeOne(model: MiniGpt, pixels: Uint8Array = new Uint8Array(0)): Promise<Float32Array> {
+async function seeOne(model: Tower, pixels: Uint8Array = new Uint8Array(0)): Promise<Float32Array> {
   const [seen] = await seeEach(model, pixels);
   return seen as Float32Array;
 }

@@ -1,16 +1,19 @@
 /** Runs with a feature cache: what they compute, what they count, and how they go on. */
 import assert from 'node:assert/strict';
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { registry } from '../../bin/registry.ts';
 import { readEvents } from '../../lib/report/events.ts';
+import { resolveAll } from '../../lib/run/config.ts';
+import { readDump, writeDump } from '../../lib/run/dump.ts';
 import { evaluateRun } from '../../lib/run/eval.ts';
 import { type PredictRequest, runPredict } from '../../lib/run/predict.ts';
+import { prepareFeatures } from '../../lib/run/prepare-features.ts';
 import { type RunSummary, readSummary } from '../../lib/run/run-folder.ts';
 import { trainRun } from '../../lib/run/train.ts';
-import { keptLines, newFolder, tinyRun } from './tiny-scenes.ts';
+import { keptLines, newFolder, tinyFile, tinyRun } from './tiny-scenes.ts';
 
 /** A run of six steps over few scenes, so that they come again. */
 const SMALL = [
@@ -188,4 +191,52 @@ describe('a run with a feature cache', () => {
     assert.equal(entries(dir).length, before + 1);
     assert.deepEqual(first, without);
   });
+
+  test('finds everything that prepare-features stored, also when it starts from another run', async () => {
+    const { logger } = keptLines();
+    const filled = newFolder();
+    const fill = async (...set: string[]) => {
+      const [prepared] = await prepareFeatures({ files: [tinyFile()], set: [...SMALL, ...set], registry, logger });
+      return prepared!;
+    };
+    const first = await fill(cacheIn(filled));
+    assert.ok(first.computed > 0 && first.present === 0 && first.unusable === 0 && !first.full);
+    assert.equal(entries(filled).length, first.computed);
+    const again = await fill(cacheIn(filled));
+    assert.deepEqual([again.computed, again.present > 0], [0, true]);
+    const from = `init.from=${cold.folder}`;
+    assert.equal((await fill(cacheIn(filled), from)).computed, 0);
+    const { losses, summary } = await train([cacheIn(filled)]);
+    assert.deepEqual(losses, cold.losses);
+    assert.equal(summary.featureCache?.misses, 0);
+    const other = await fill(cacheIn(filled), 'train.seed=5');
+    assert.equal(other.computed, first.computed);
+    const bytes = readFileSync(entries(filled)[0]!).length;
+    const small = await fill(cacheIn(newFolder()), `data.featureCache.maxBytes=${4 * bytes}`);
+    assert.ok(small.full && small.computed - small.unstored === 4);
+    await assert.rejects(fill(), { code: 'E_FEATURE_CACHE' });
+  });
+});
+
+test('a run whose vision tower trains cannot have a feature cache', () => {
+  const files = [resolve(import.meta.dirname, '../../configs/quickstart/vision.yaml')];
+  assert.throws(() => resolveAll(files, { registry, set: ['data.featureCache={}'] }), {
+    code: 'E_CONFIG_RULE',
+    found: 'data.featureCache, and vision trains',
+  });
+});
+
+test('a step that is left out keeps the features of its images for replay', async () => {
+  const folder = newFolder();
+  const tokens = [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6)];
+  const part = {
+    ...{ tokenIds: Int32Array.of(1, 2), labels: Int32Array.of(-100, 2), attentionMask: Uint8Array.of(1, 1) },
+    ...{ shape: [1, 2] as const, pixels: new Uint8Array(0), pixelShape: [2, 4] as const, examples: [] },
+    seen: { tokens, order: [1, 0] },
+  };
+  const facts = { step: 3, fault: 'loss' as const, seed: 0, checkpoint: null, updatesSince: 2 };
+  const { parts } = await readDump(join(folder, await writeDump(folder, facts, [part])));
+  assert.deepEqual(parts[0]?.seen?.tokens, tokens);
+  assert.deepEqual([...Array.from(parts[0]!.seen!.order)], [1, 0]);
+  assert.equal(parts[0]?.pixels, undefined);
 });

@@ -5,7 +5,7 @@
  */
 
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
@@ -42,6 +42,8 @@ export interface FeatureStore {
    * @returns f32[values], the caller's to read; undefined where there is no good entry
    */
   get(key: string): Promise<Float32Array | undefined>;
+  /** Whether there is an entry of the right size; whether it is whole, `get` says. */
+  has(key: string): Promise<boolean>;
   /**
    * Stores values behind the caller's back: it waits only where writing has fallen far behind.
    * @param values f32[values]; nobody may write to it afterwards
@@ -100,6 +102,12 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
         counts.corrupt++;
       }
       return undefined;
+    },
+    async has(key) {
+      const { name } = shapeOf(key);
+      if (waiting.has(name)) return true;
+      const known = await stat(entryPath(dir, name)).catch(() => undefined);
+      return known?.isFile() === true && known.size === bytes;
     },
     async put(key, values) {
       if (values.length !== size) throw new RangeError(`${values.length} values for an entry of ${size}`);
