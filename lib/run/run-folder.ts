@@ -21,6 +21,8 @@ export const RUN_FILES = {
   tensorboard: 'tensorboard',
   /** Samples that could not be used and what replaced them. */
   ledger: 'bad-samples.jsonl',
+  /** What was exported from the run, and where it lies. */
+  exports: 'exports.jsonl',
   checkpoints: 'checkpoints',
   /** The page about the run and those that it started from. */
   report: 'report.html',
@@ -45,6 +47,8 @@ export interface RunSummary {
   /** Seconds of training in this process and the ones before it. */
   seconds: number;
   samplesPerSecond: number;
+  /** Share of the seconds in which steps waited for their batch. */
+  dataWait: number;
   lossFirst: number | null;
   lossLast: number | null;
   /** Updates that were left out, since they were not finite. */
