@@ -25,7 +25,7 @@ export interface PrepareFeaturesRequest {
 /** What was done for one run. */
 export interface PreparedFeatures {
   name: string;
-  /** Different images of a group of samples that were in the cache already. */
+  /** Images that were in the cache already, or had come from another sample. */
   present: number;
   computed: number;
   /** Of these, what found no room. */

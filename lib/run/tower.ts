@@ -2,13 +2,14 @@
 
 import { openImport } from '../checkpoint/import.ts';
 import type { RunConfig } from '../config/schema.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { Tower } from '../model/minigpt.ts';
 import { visionParams } from '../model/params.ts';
-import { visionShapes } from '../model/shapes.ts';
+import { modelShapes, visionShapes } from '../model/shapes.ts';
 import { loadParams, type ParamStore } from '../model/store.ts';
 import type { Registry } from './config.ts';
 import { modelConfigOf, weightsParts } from './model-config.ts';
-import { checkParent, openParent } from './parent.ts';
+import { checkParent, openParent, type Parent } from './parent.ts';
 import { publishedRequest } from './published.ts';
 import { storageOf } from './storage.ts';
 import { type OpenWeights, openedWeights } from './weights.ts';
@@ -21,6 +22,7 @@ import { type OpenWeights, openedWeights } from './weights.ts';
  */
 export async function openTower(config: RunConfig, registry: Registry): Promise<Tower & { store: ParamStore }> {
   const { vision } = config.model;
+  const model = modelConfigOf(config);
   const shapes = visionShapes(vision);
   const opened: OpenWeights[] = [];
   const holders = new Map<string, OpenWeights>();
@@ -32,13 +34,13 @@ export async function openTower(config: RunConfig, registry: Registry): Promise<
     if (config.init !== undefined) {
       const parent = await openParent(config.init.from, { registry });
       checkParent(config, parent);
-      take(await parent.weights.open(shapes));
+      take(await parent.weights.open(modelShapes(withRows(model, parent))));
     }
-    for (const { key, shapes: own, optional } of weightsParts(modelConfigOf(config))) {
+    for (const { key, shapes: own, optional } of weightsParts(model)) {
       const path = config.model.weights[key];
       const expected = new Map([...own].filter(([name]) => shapes.has(name) && !holders.has(name)));
       if (path === undefined || expected.size === 0) continue;
-      const wanted = publishedRequest(modelConfigOf(config), { path, expected, optional });
+      const wanted = publishedRequest(model, { path, expected, optional });
       take(openedWeights(await openImport({ ...wanted, dtype: 'F32' })));
     }
     const store = await loadParams({
@@ -52,4 +54,9 @@ export async function openTower(config: RunConfig, registry: Registry): Promise<
   } finally {
     for (const { close } of opened) await close();
   }
+}
+
+/** The sizes of what a run starts from: a pruned vocabulary has as many rows there as it has pieces. */
+function withRows(model: ModelConfig, { pieces }: Parent): ModelConfig {
+  return pieces === undefined ? model : { ...model, llm: { ...model.llm, vocabulary: pieces.length } };
 }
