@@ -36,7 +36,11 @@ export interface StartupReport {
 /** What is started, and when it counts as there. */
 interface Start {
   name: string;
-  /** Arguments of Node. `OUT` stands for a folder; what is drawn into its `data` stays from one time to the next. */
+  /** In the folder of the package. */
+  script: string;
+  /** Runs sources. */
+  source?: true;
+  /** Of the script. `OUT` stands for a folder; what is drawn into its `data` stays from one time to the next. */
   args: readonly string[];
   /** The line on stderr that ends the timing and the process; absent: the process ends by itself. */
   until?: RegExp;
@@ -51,19 +55,15 @@ const FIRST_STEP = /step +1\/\d+/;
 
 /** Everything that is measured: as built, which is what a user runs, and from sources. */
 const STARTS: readonly Start[] = [
-  { name: 'validate', args: ['dist/bin/tristage.js', ...VALIDATE], targetSeconds: 0.6 },
-  { name: 'validate-source', args: ['--import', 'tsx', 'bin/tristage.ts', ...VALIDATE], targetSeconds: 0.6 },
+  { name: 'validate', script: 'dist/bin/tristage.js', args: VALIDATE, targetSeconds: 0.6 },
+  { name: 'validate-source', script: 'bin/tristage.ts', source: true, args: VALIDATE, targetSeconds: 0.6 },
   {
-    name: 'quickstart-first-step',
-    args: ['bin/bootstrap.mjs', 'quickstart', ...QUICKSTART],
-    until: FIRST_STEP,
-    targetSeconds: 6,
+    ...{ name: 'quickstart-first-step', script: 'bin/bootstrap.mjs', args: ['quickstart', ...QUICKSTART] },
+    ...{ until: FIRST_STEP, targetSeconds: 6 },
   },
   {
-    name: 'quickstart-first-step-source',
-    args: ['--import', 'tsx', 'bin/quickstart.ts', ...QUICKSTART],
-    until: FIRST_STEP,
-    targetSeconds: 6,
+    ...{ name: 'quickstart-first-step-source', script: 'bin/quickstart.ts', source: true, args: QUICKSTART },
+    ...{ until: FIRST_STEP, targetSeconds: 6 },
   },
 ];
 
@@ -72,9 +72,9 @@ const STARTS: readonly Start[] = [
  * @throws TristageError E_BENCH_SCRIPT outside a clone with a build, E_BENCH_PEER for a process that fails
  */
 export async function benchStartup({ rounds = 5, filter = '', log }: StartupOptions): Promise<StartupReport> {
-  if (!existsSync(join(packageRoot(), 'dist/bin/tristage.js'))) throw notBuilt();
   const cases: StartupCase[] = [];
   for (const start of STARTS.filter(({ name }) => name.includes(filter))) {
+    if (!existsSync(join(packageRoot(), start.script))) throw missing(start.script);
     const out = await mkdtemp(join(tmpdir(), 'tristage-bench-'));
     try {
       const found = await measureStart(start, out, rounds);
@@ -88,7 +88,8 @@ export async function benchStartup({ rounds = 5, filter = '', log }: StartupOpti
 }
 
 async function measureStart(start: Start, out: string, rounds: number): Promise<StartupCase> {
-  const { name, args, until, targetSeconds } = start;
+  const { name, script, source, until, targetSeconds } = start;
+  const args = [...(source === undefined ? [] : ['--import', 'tsx']), script, ...start.args];
   const given = args.map((word) => (word === OUT ? out : word));
   const ours = async () => {
     for (const entry of await readdir(out)) {
@@ -104,13 +105,13 @@ async function measureStart(start: Start, out: string, rounds: number): Promise<
   return { name, command, targetSeconds, speed };
 }
 
-function notBuilt(): TristageError {
+function missing(script: string): TristageError {
   return new TristageError({
     kind: 'environment',
     code: 'E_BENCH_SCRIPT',
     message: 'The start of the command line is measured in a clone of the repository that is built',
-    where: join(packageRoot(), 'dist'),
-    fix: 'npm run build',
+    where: join(packageRoot(), script),
+    fix: 'npm run build in a clone',
   });
 }
 
