@@ -1,8 +1,10 @@
 /** The torch engine as the archive holds it: a compiled addon, and the libtorch that the host's Python has. */
 import { dirname } from 'node:path';
+import type { Precision } from '../../lib/engine/precision.ts';
 import type { TorchInstall } from '../../lib/engine/torch/find.ts';
-import { openTorch } from '../../lib/engine/torch/index.ts';
+import { computeTorchIn, openTorch } from '../../lib/engine/torch/index.ts';
 
+export type { Precision };
 export type Device = 'cpu' | 'cuda';
 
 export interface PackedEngine {
@@ -12,6 +14,8 @@ export interface PackedEngine {
   addonPath: string;
   /** Default: the processors this process may use. */
   threads?: number | undefined;
+  /** What it computes in, on the CPU too, where only tests do so. */
+  precision: Precision;
 }
 
 /**
@@ -19,7 +23,7 @@ export interface PackedEngine {
  * @throws TristageError E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
  */
 export async function openPacked(request: PackedEngine): Promise<{ device: Device; version: string; threads: number }> {
-  const { device, libDir, addonPath, threads } = request;
+  const { device, libDir, addonPath, threads, precision } = request;
   // The addon's own record says what it fits; it is held against the library when it is loaded.
   const install: TorchInstall = {
     source: 'dir',
@@ -29,5 +33,7 @@ export async function openPacked(request: PackedEngine): Promise<{ device: Devic
     version: '',
     cxx11Abi: true,
   };
-  return openTorch({ device, threads, ready: { install, addonPath } });
+  const opened = await openTorch({ device, threads, ready: { install, addonPath } });
+  computeTorchIn(precision);
+  return opened;
 }

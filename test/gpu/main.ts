@@ -3,7 +3,7 @@
  * their records become one JSON file.
  */
 import { parseArgs } from 'node:util';
-import { type Device, openPacked } from './engine.ts';
+import { type Device, openPacked, type Precision } from './engine.ts';
 import { fused, kernels } from './parts/conformance.ts';
 import { ops } from './parts/ops.ts';
 import { parity } from './parts/parity.ts';
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     device: { type: 'string', default: 'cuda' },
     tiny: { type: 'boolean', default: false },
     recompute: { type: 'boolean', default: false },
+    precision: { type: 'string', default: 'float32' },
     lib: { type: 'string', default: '' },
     addon: { type: 'string', default: '' },
     fixtures: { type: 'string', default: '' },
@@ -26,14 +27,15 @@ const { values, positionals } = parseArgs({
   },
 });
 const device = values.device as Device;
+const precision = values.precision as Precision;
 
 /** The parts that compute in this program. */
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
-  kernels: () => kernels(device),
-  fused,
-  parity: () => parity(values.fixtures),
+  kernels: () => kernels(device, precision),
+  fused: () => fused(precision),
+  parity: () => parity(values.fixtures, precision),
   ops: () => ops(values.plan),
-  steps: () => steps({ planPath: values.plan, recompute: values.recompute, device }),
+  steps: () => steps({ planPath: values.plan, recompute: values.recompute, precision, device }),
 };
 
 if (positionals[0] === 'part') {
@@ -42,6 +44,7 @@ if (positionals[0] === 'part') {
     libDir: values.lib,
     addonPath: values.addon,
     threads: values.tiny ? 1 : undefined,
+    precision,
   });
   emit({ name: 'engine', ok: true, ...engine });
   await PARTS[positionals[1] ?? '']!();

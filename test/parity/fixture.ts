@@ -18,6 +18,14 @@ export const LIMITS = {
   trained: 5e-5,
 } as const;
 
+/** No limit is narrower than this: 0 in float32. */
+let least = 0;
+
+/** For engines that compute in less than float32: every comparison of numbers is held to at least this limit from now on. */
+export function limitAtLeast(limit: number): void {
+  least = limit;
+}
+
 /** @returns every tensor of a safetensors file by name */
 export async function readTensors(path: string): Promise<Map<string, HostTensor>> {
   const file = await openSafetensors(path);
@@ -83,11 +91,13 @@ export function report(folder: string): Report {
   const add = (name: string, ok: boolean, detail: string) => results.push({ name: `${folder}/${name}`, ok, detail });
   return {
     results,
-    close(name, actual, expected, limit, keep) {
+    close(name, actual, expected, wanted, keep) {
+      const limit = Math.max(wanted, least);
       const error = relativeError(actual, expected, keep);
       add(name, error <= limit, `relative error ${error.toExponential(2)}, limit ${limit}`);
     },
-    near(name, actual, expected, limit) {
+    near(name, actual, expected, wanted) {
+      const limit = Math.max(wanted, least);
       const error = largestDifference(actual, expected);
       add(name, error <= limit, `difference ${error.toExponential(2)}, limit ${limit}`);
     },

@@ -1,12 +1,19 @@
-/** Golden fixtures of the original implementations, in float32 on the device. */
+/** Golden fixtures of the original implementations, on the device. */
 import { join } from 'node:path';
 import { run as eva } from '../../parity/adapters/eva.ts';
 import { run as llama } from '../../parity/adapters/llama.ts';
 import { run as lora } from '../../parity/adapters/lora.ts';
 import { run as step } from '../../parity/adapters/minigptv2-step.ts';
 import { run as optim } from '../../parity/adapters/optim.ts';
+import { limitAtLeast } from '../../parity/fixture.ts';
 import type { ParityResult } from '../../parity/result.ts';
+import type { Precision } from '../engine.ts';
 import { emit, reasonOf } from '../record.ts';
+
+/** Of the largest number of a tensor, in bf16 against float32: on a CPU activations came within 0.011 and gradients within 0.062. */
+const BF16_LIMIT = 0.1;
+/** Random weights answer with whatever token is a hair's breadth ahead, which rounding changes. */
+const CHOICES = /\/generate\.(output_ids|answers)$/;
 
 /** Folder of test/parity/fixtures -> what reads it: those that compute on the device. */
 const ADAPTERS: Readonly<Record<string, (dir: string) => Promise<ParityResult[]>>> = {
@@ -23,11 +30,14 @@ const ADAPTERS: Readonly<Record<string, (dir: string) => Promise<ParityResult[]>
 export const PARITY_FIXTURES: readonly string[] = Object.keys(ADAPTERS);
 
 /** Runs every fixture below `root`. */
-export async function parity(root: string): Promise<void> {
+export async function parity(root: string, precision: Precision): Promise<void> {
+  const isNarrow = precision === 'bf16';
+  if (isNarrow) limitAtLeast(BF16_LIMIT);
   for (const [name, run] of Object.entries(ADAPTERS)) {
     try {
-      for (const { name: comparison, ok, detail } of await run(join(root, name)))
-        emit({ name: comparison, ok, detail });
+      for (const { name: comparison, ok, detail } of await run(join(root, name))) {
+        if (!(isNarrow && CHOICES.test(comparison))) emit({ name: comparison, ok, detail });
+      }
     } catch (error) {
       emit({ name, ok: false, detail: reasonOf(error) });
     }

@@ -1,6 +1,7 @@
 /** Training steps of a model whose random weights are made on the device, micro-batch by micro-batch. */
 import { readFile } from 'node:fs/promises';
 import { TristageError } from '../../../lib/core/errors.ts';
+import { storedIn } from '../../../lib/engine/precision.ts';
 import { type Tensor, tf } from '../../../lib/engine/tf.ts';
 import type { TorchBackend } from '../../../lib/engine/torch/backend.ts';
 import { native, operator } from '../../../lib/engine/torch/binding.ts';
@@ -11,7 +12,7 @@ import { IMAGE_SLOT } from '../../../lib/model/splice.ts';
 import { trainableOf } from '../../../lib/model/store.ts';
 import { createAdamW } from '../../../lib/train/adamw.ts';
 import { type StepBatch, trainStep } from '../../../lib/train/step.ts';
-import type { Device } from '../engine.ts';
+import type { Device, Precision } from '../engine.ts';
 import { usedDeviceBytes } from '../host.ts';
 import { type StepPlan, WEIGHT_STD } from '../plans.ts';
 import { emit, reasonOf } from '../record.ts';
@@ -19,19 +20,27 @@ import { emit, reasonOf } from '../record.ts';
 const normal = operator('aten::normal_');
 
 /** Random matrices, norms of one, biases of zero; nothing of it was in host memory. */
-function weight(name: string, shape: readonly number[], trains: boolean): Tensor {
+function weight(name: string, shape: readonly number[], as: { trains: boolean; precision: Precision }): Tensor {
   const isVector = shape.length === 1;
+  const backend = tf.backend() as unknown as TorchBackend;
   const tensor = tf.fill([...shape], isVector && name.endsWith('weight') ? 1 : 0) as Tensor;
-  if (!isVector) normal((tf.backend() as unknown as TorchBackend).handle(tensor), 0, WEIGHT_STD, null);
-  if (!trains) return tf.keep(tensor);
+  if (!isVector) normal(backend.handle(tensor), 0, WEIGHT_STD, null);
+  if (storedIn({ precision: as.precision, shape, frozen: !as.trains }) === 'bf16') {
+    const narrow = tf.engine().makeTensorFromTensorInfo(backend.rounded(tensor));
+    tensor.dispose();
+    return tf.keep(narrow);
+  }
+  if (!as.trains) return tf.keep(tensor);
   const variable = tf.variable(tensor);
   tensor.dispose();
   return variable;
 }
 
-function createModel({ model: config, shapes, trained }: StepPlan): MiniGpt {
+function createModel({ model: config, shapes, trained }: StepPlan, precision: Precision): MiniGpt {
   const trains = new Set(trained);
-  const store = new Map(shapes.map(([name, shape]) => [name, weight(name, shape, trains.has(name))]));
+  const store = new Map(
+    shapes.map(([name, shape]) => [name, weight(name, shape, { trains: trains.has(name), precision })]),
+  );
   return { config, store, params: modelParams(store, config) };
 }
 
@@ -54,13 +63,14 @@ function batchOf({ model, tokens, answer, imageStart }: StepPlan, rows: number):
 export interface StepsRequest {
   planPath: string;
   recompute: boolean;
+  precision: Precision;
   device: Device;
 }
 
 /** Steps of every micro-batch of a plan; ends at the first that does not fit into memory. */
-export async function steps({ planPath, recompute, device }: StepsRequest): Promise<void> {
+export async function steps({ planPath, recompute, precision, device }: StepsRequest): Promise<void> {
   const plan = JSON.parse(await readFile(planPath, 'utf8')) as StepPlan;
-  const model = createModel(plan);
+  const model = createModel(plan, precision);
   const trainable = trainableOf(model.store);
   const optimizer = createAdamW(trainable, { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.05 });
   let updates = 0;
