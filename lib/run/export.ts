@@ -14,6 +14,7 @@ import { type ExportFacts, type ExportManifest, isExport } from '../export/manif
 import type { ExportOptions } from '../export/request.ts';
 import { type Registry, stageOf } from './config.ts';
 import { exportedParts } from './export-parts.ts';
+import { recordExport } from './exports.ts';
 import { packageVersion } from './facts.ts';
 import { ancestorOf, lineageOf } from './lineage.ts';
 import { modelConfigOf } from './model-config.ts';
@@ -83,6 +84,9 @@ export async function exportRun(request: ExportRunRequest): Promise<RunExport> {
     facts: await factsOf(run),
     engine: `${engine.backend} ${engine.version} on ${engine.device}`,
     out,
+  });
+  await recordExport(run.folder, out, manifest).catch((error: Error) => {
+    logger.warn(`the export is not noted in the folder of its run: ${error.message}`);
   });
   return { folder: out, manifest };
 }

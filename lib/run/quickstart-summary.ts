@@ -23,13 +23,13 @@ export interface QuickstartSummary {
   engine: string;
   /** Seconds of everything before training: packages, build, engine. */
   setupSeconds: number;
-  /** Seconds of training and evaluation. */
+  /** Seconds of training, evaluation and export. */
   wallSeconds: number;
   stages: Pick<RunSummary, 'name' | 'steps' | 'seconds' | 'samplesPerSecond' | 'lossFirst' | 'lossLast'>[];
   /** By who answered: the controls and each stage. */
   metrics: Record<string, Partial<Record<ScoredTask, Estimate>>>;
-  /** The last stage in other formats, each with the largest difference of a logit after reading it back. */
-  exports: { format: string; path: string; maxAbsLogitDiff: number }[];
+  /** The last stage in other formats, each with the largest difference of a logit after reading it back, and the time it took. */
+  exports: { format: string; path: string; maxAbsLogitDiff: number; seconds: number }[];
 }
 
 /** @param request stages in their order; a control that several have counts from the last of them */
@@ -48,7 +48,7 @@ export function quickstartSummary(request: {
   return {
     engine,
     setupSeconds,
-    wallSeconds: stages.reduce((sum, { seconds }) => sum + seconds, 0),
+    wallSeconds: [...stages, ...exports].reduce((sum, { seconds }) => sum + seconds, 0),
     stages: stages.map(({ run: { name, steps, seconds, samplesPerSecond, lossFirst, lossLast } }) => ({
       name,
       steps,
@@ -93,7 +93,7 @@ export function quickstartText(summary: QuickstartSummary): string {
     ({ path, maxAbsLogitDiff }) => `exported ${path}, logits equal to within ${maxAbsLogitDiff.toPrecision(2)}`,
   );
   return [
-    `${engine}, ${minutes} minutes of training and evaluation`,
+    `${engine}, ${minutes} minutes of training, evaluation and export`,
     ...steps,
     '',
     ...table,

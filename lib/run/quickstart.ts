@@ -105,10 +105,11 @@ async function exportLast(
     if (signal?.aborted === true) return undefined;
     const path = join(out, FILES.exports, format);
     const checkpoint = join(out, stage as string);
+    const start = performance.now();
     const { manifest } = await exportRun({ checkpoint, format, out: path, replace: true, registry, logger });
     const { maxAbsLogitDiff } = manifest.parity;
     logger.info(`exported ${path}: read back, its logits differ by at most ${maxAbsLogitDiff}`);
-    made.push({ format, path, maxAbsLogitDiff });
+    made.push({ format, path, maxAbsLogitDiff, seconds: (performance.now() - start) / 1000 });
   }
   return made;
 }

@@ -109,7 +109,12 @@ describe('quickstart', { skip: engine === 'cpu' ? 'trains with an engine of its 
     for (const { lossFirst, lossLast, seconds, samplesPerSecond } of read.stages) {
       for (const number of [lossFirst, lossLast, seconds, samplesPerSecond]) assert.ok(Number(number) > 0);
     }
-    assert.ok(read.wallSeconds >= read.stages.reduce((sum, { seconds }) => sum + seconds, 0));
+    const [training, exporting] = [read.stages, read.exports].map((parts) =>
+      parts.reduce((sum, { seconds }) => sum + seconds, 0),
+    );
+    assert.ok(exporting! > 0 && read.wallSeconds >= training! + exporting!);
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    for (const { format } of read.exports) assert.ok(page.includes(`exported as ${format}`), format);
     assert.deepEqual(Object.keys(read.metrics), ['chance', 'untrained', 'shuffled', 'stage1', 'stage2', 'stage3']);
     for (const [who, tasks] of Object.entries(read.metrics)) {
       assert.deepEqual(Object.keys(tasks), TASKS, who);

@@ -9,6 +9,7 @@ import { type RunEvent, readEvents, type StepEvent } from '../../report/events.t
 import type { Figures, MixtureLine, ReportedEvaluation, ReportedRun } from '../../report/html/report.ts';
 import { eventWarnings } from '../../report/html/warnings.ts';
 import type { EvalReport } from '../eval-report.ts';
+import { recordedExports } from '../exports.ts';
 import type { runFacts } from '../facts.ts';
 import { RUN_FILES, type RunSummary, readSummary } from '../run-folder.ts';
 import { mixtureShares } from '../shares.ts';
@@ -144,6 +145,10 @@ function factRows(
             `${Object.values(evaluation.asked).reduce((sum, own) => sum + own, 0)}, fingerprint ${evaluation.questions.slice(0, HASH_DIGITS)}…`,
           ],
         ] as const)),
+    ...recordedExports(folder).map(({ format, path, step, maxAbsLogitDiff }): [string, string] => [
+      `exported as ${format}`,
+      `${path}, step ${step}, logits equal to within ${maxAbsLogitDiff.toPrecision(2)}`,
+    ]),
     ...weights.map(({ path, sha256 }): [string, string] => [
       `weights ${path}`,
       `SHA-256 ${sha256.slice(0, HASH_DIGITS)}…`,
