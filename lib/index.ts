@@ -62,6 +62,7 @@ export type { ExportOptions, OutsideName, OutsidePart, OutsidePlaces } from './e
 export {
   type DrawnShare,
   type EvaluationEvent,
+  type FeatureCounts,
   type PatchEvent,
   type RunEvent,
   readEvents,
