@@ -51,11 +51,16 @@ function asTensor(info: TensorInfo): Tensor {
   return tf.engine().makeTensorFromTensorInfo(info);
 }
 
-/** A kernel that may be given such tensors: it sees float32 copies, which are freed when it returns. */
-export function widening(kernel: KernelFunc, store: NarrowStore): KernelFunc {
+/**
+ * A kernel that may be given such tensors: it sees float32 copies, which are freed when it returns.
+ * @param taken inputs that the kernel takes as they are
+ */
+export function widening(kernel: KernelFunc, store: NarrowStore, taken: readonly string[] = []): KernelFunc {
   return (call) => {
     if (store.count === 0) return kernel(call);
-    const narrow = Object.entries(call.inputs).filter(([, info]) => info !== undefined && store.isNarrow(info));
+    const narrow = Object.entries(call.inputs).filter(
+      ([name, info]) => info !== undefined && !taken.includes(name) && store.isNarrow(info),
+    );
     if (narrow.length === 0) return kernel(call);
     // Kernels of several equal inputs are given a list.
     const inputs = (Array.isArray(call.inputs) ? [...call.inputs] : { ...call.inputs }) as typeof call.inputs;

@@ -60,6 +60,7 @@ describe('tensors in bfloat16', { skip }, () => {
 
   test('linear maps and their gradients have the bits of float32 with the same numbers', () => {
     assertSame([6, 4], (weight) => withGradient([2, 3, 4], (x) => linear(x, weight)));
+    assertSame([6, 4], (weight) => withGradient([40, 4], (x) => linear(x, weight)));
     const [a, b] = [randomTensor([2, 4], 1), randomTensor([6, 2], 2)];
     assertSame([6, 4], (weight) => withGradient([2, 3, 4], (x) => loraLinear({ x, weight, a, b, scaling: 0.5 })));
     tf.dispose([a, b]);

@@ -29,13 +29,25 @@ function rows(x: Handle, shape: readonly number[]): Handle {
  */
 const FEW_ROWS = 32;
 
-/** x f32[N, K] with a weight [M, K] and perhaps a bias, as f32[N, M]. */
-function affine(backend: TorchBackend, x: { flat: Handle; rows: number }, weight: Handle, bias: Handle | null): Handle {
-  const isGeneral = backend.device !== 'cpu' || backend.computes === 'bf16' || x.rows > FEW_ROWS;
-  if (isGeneral) return linear(x.flat, weight, bias);
-  const y = fewRowsProduct(x.flat, weight);
-  if (bias !== null) addInPlace(y, bias, 1);
-  return y;
+/**
+ * x f32[N, K] with a weight [M, K] and perhaps a bias, as f32[N, M]. A weight that lies in bfloat16 is widened for the product, but for
+ * that of few rows, which reads it as it is.
+ */
+function affine(
+  backend: TorchBackend,
+  x: { flat: Handle; rows: number },
+  weight: TensorInfo,
+  bias: Handle | null,
+): Handle {
+  const handle = backend.handle(weight);
+  if (backend.computes === 'bf16') return linear(x.flat, handle, bias);
+  if (backend.device === 'cpu' && x.rows <= FEW_ROWS) {
+    const y = fewRowsProduct(x.flat, handle);
+    if (bias !== null) addInPlace(y, bias, 1);
+    return y;
+  }
+  if (!backend.narrow.isNarrow(weight)) return linear(x.flat, handle, bias);
+  return withTemporaries((keep) => linear(x.flat, keep(toType(handle, 'float32')), bias));
 }
 
 /** How many rows of its last dimension a tensor has. */
@@ -49,7 +61,7 @@ const linearKernel: Kernel = ({ backend, inputs }) => {
   const result = withTemporaries((keep) => {
     // As a matrix: torch's product of a 3-D tensor and a weight without bias takes a slower path.
     const flat = keep(rows(backend.handle(x), x.shape));
-    return toShape(keep(affine(backend, { flat, rows: rowsOf(x) }, backend.handle(weight), bias)), shape);
+    return toShape(keep(affine(backend, { flat, rows: rowsOf(x) }, weight, bias)), shape);
   });
   return backend.output(result, shape, 'float32');
 };
@@ -62,7 +74,7 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
     // The mask is float32, and so is what it gives.
     const dropped = backend.computes === 'bf16' ? keep(toType(masked, 'bfloat16')) : masked;
     const xa = keep(matrix(dropped, keep(transpose(backend.handle(a)))));
-    const y = keep(affine(backend, { flat, rows: rowsOf(x) }, backend.handle(weight), null));
+    const y = keep(affine(backend, { flat, rows: rowsOf(x) }, weight, null));
     addProductInPlace(y, xa, keep(transpose(backend.handle(b))), 1, attrs['scaling'] as number);
     return { y: toShape(y, withLast(x, weight.shape[0]!)), xa: toShape(xa, withLast(x, a.shape[0]!)) };
   });

@@ -42,7 +42,10 @@ function bound(kernel: Kernel, backend: TorchBackend): KernelFunc {
 /** A kernel that computes in float32; inputs that lie in bfloat16 reach it as float32. */
 function storing(name: string, kernel: KernelFunc, backend: TorchBackend): KernelFunc {
   if (VIEWS.has(name)) return kernel;
-  return name === 'GatherV2' ? wideningLate(kernel, backend.narrow) : widening(kernel, backend.narrow);
+  if (name === 'GatherV2') return wideningLate(kernel, backend.narrow);
+  // These widen a weight themselves, unless it is multiplied by few rows.
+  const taken = name === 'Linear' || name === 'LoraLinear' ? ['weight'] : [];
+  return widening(kernel, backend.narrow, taken);
 }
 
 /**
