@@ -70,7 +70,7 @@ function build() {
 }
 
 /** Sets an engine up; returns what `tristage setup --json` reports, or undefined when it failed and said why. */
-function setUp(engine, env = {}) {
+function setUp(engine, { env = {}, options = [] } = {}) {
   say(['setting up the engine', engine, ...Object.values(env)].join(' '));
   const settings = {
     cwd: ROOT,
@@ -78,15 +78,19 @@ function setUp(engine, env = {}) {
     encoding: 'utf8',
     env: { ...process.env, ...env },
   };
-  const { status, stdout } = spawnSync(process.execPath, [CLI, 'setup', '--engine', engine, '--json'], settings);
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [CLI, 'setup', '--engine', engine, '--json', ...options],
+    settings,
+  );
   if (status !== 0) return undefined;
   const report = JSON.parse(stdout);
   say(`${engine} ${report.version} is ready (${report.source}: ${report.dir})`);
   return report;
 }
 
-function requireEngine(engine) {
-  const report = setUp(engine);
+function requireEngine(engine, options = []) {
+  const report = setUp(engine, { options });
   if (report === undefined) throw new Problem(`the engine ${engine} could not be set up`, 'read the message above');
   return report;
 }
@@ -103,7 +107,7 @@ function testEngines() {
   const hasDebian = existsSync('/usr/include/ATen/core/dispatch/Dispatcher.h');
   if (wanted.includes('second-torch') && !isNamed && hasDebian) {
     const env = { TRISTAGE_TORCH_SOURCE: version.startsWith('1.') ? 'pip' : 'debian' };
-    const second = setUp('torch', env);
+    const second = setUp('torch', { env });
     if (second) engines.push({ name: `torch ${second.version}`, engine: 'torch', env });
     else say('the second libtorch cannot be had here: tests on it are left out');
   }
@@ -230,7 +234,7 @@ function quickstart(args) {
     throw new Problem(`there is no engine ${engine}`, 'use --engine torch or --engine tensorflow', STATUS.usage);
   }
   return () => {
-    requireEngine(engine);
+    requireEngine(engine, ['--known']);
     const seconds = Math.round((Date.now() - START) / 1000);
     return run(process.execPath, [join(ROOT, 'dist/bin/quickstart.js'), ...args, '--setup-seconds', String(seconds)]);
   };

@@ -12,6 +12,11 @@ export const setup: Command = {
       requiresArg: true,
       describe: 'Which engine',
     },
+    known: {
+      type: 'boolean',
+      default: false,
+      describe: 'Believe what an earlier call checked, where nothing has changed since (torch)',
+    },
     weights: {
       type: 'string',
       choices: ['smol'],
@@ -26,7 +31,7 @@ export const setup: Command = {
     const { runSetup, renderSetup } = await import('../../lib/run/setup.ts');
     const logger = stderrLogger();
     const engine = text(args, 'engine') === 'tensorflow' ? 'tensorflow' : 'torch';
-    const report = await runSetup({ engine, log: (line) => logger.info(line) });
+    const report = await runSetup({ engine, known: flag(args, 'known'), log: (line) => logger.info(line) });
     printResult({ ok: true, ...report }, renderSetup(report), flag(args, 'json'));
     return 0;
   },

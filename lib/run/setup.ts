@@ -22,6 +22,8 @@ export interface SetupReport {
 /** What to set up. */
 export interface SetupOptions {
   engine: EngineName;
+  /** Believes what an earlier call checked, where nothing has changed since (torch). */
+  known?: boolean | undefined;
   /** Receives one line per step. */
   log?: (line: string) => void;
 }
@@ -30,11 +32,11 @@ export interface SetupOptions {
  * Finds or fetches the engine's library, builds its addon, checks it by a computation. Idempotent.
  * @throws TristageError of kind environment, with the cure: E_PIP, E_COMPILER, E_BUILD, E_ENGINE_*
  */
-export async function runSetup({ engine, log }: SetupOptions): Promise<SetupReport> {
+export async function runSetup({ engine, known, log }: SetupOptions): Promise<SetupReport> {
   const options = log === undefined ? {} : { log };
   const report =
     engine === 'torch'
-      ? await (await import('../engine/torch/index.ts')).setupTorch(options)
+      ? await (await import('../engine/torch/setup.ts')).setupTorch({ ...options, known })
       : await (await import('../engine/tensorflow/index.ts')).setupTensorflow(options);
   const { version, source, dir, addonPath, bytes, seconds, built } = report;
   return { engine, version, source, dir, addonPath, bytes, seconds, built };

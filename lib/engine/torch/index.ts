@@ -2,4 +2,4 @@
 
 export { torchAdvice } from './advice.ts';
 export { computeTorchIn, type OpenTorchOptions, openTorch } from './open.ts';
-export { type SetupOptions, setupTorch, type TorchSetupReport } from './setup.ts';
+export type { SetupOptions } from './setup.ts';

@@ -20,12 +20,19 @@ export interface ReadyTorch {
 interface ReadyRecord extends ReadyTorch {
   fingerprint: string;
   sources: string;
+  /** Version of the libtorch that a setup has computed with; absent: none has yet. */
+  checked?: string;
 }
 
 export interface SetupOptions {
   /** Default: TRISTAGE_TORCH_SOURCE, else `auto`. */
   source?: TorchSource;
   log?: (line: string) => void;
+}
+
+export interface TorchSetupOptions extends SetupOptions {
+  /** Believes what an earlier setup checked, where library and sources are unchanged since. */
+  known?: boolean | undefined;
 }
 
 export interface TorchSetupReport {
@@ -62,7 +69,7 @@ function parseRecord(text: string): ReadyRecord | undefined {
 }
 
 /** What an earlier setup chose, if the library and the addon's sources are unchanged since. */
-function readRecord(source: TorchSource): ReadyTorch | undefined {
+function readRecord(source: TorchSource): ReadyRecord | undefined {
   const path = recordPath(source);
   if (!existsSync(path)) return undefined;
   const record = parseRecord(readFileSync(path, 'utf8'));
@@ -73,8 +80,9 @@ function readRecord(source: TorchSource): ReadyTorch | undefined {
   return record;
 }
 
-async function writeRecord(source: TorchSource, ready: ReadyTorch): Promise<void> {
-  const record: ReadyRecord = { ...ready, fingerprint: fingerprint(ready.install), sources: sourceHash() };
+async function writeRecord(source: TorchSource, ready: ReadyTorch, checked?: string): Promise<void> {
+  const found = { ...ready, fingerprint: fingerprint(ready.install), sources: sourceHash() };
+  const record: ReadyRecord = checked === undefined ? found : { ...found, checked };
   await writeFileAtomic(recordPath(source), `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -119,9 +127,12 @@ function sizeOnDisk({ install, addonPath }: ReadyTorch): number {
  * Finds or fetches a libtorch, builds the addon and checks it by a computation in a process of its own. Idempotent.
  * @throws TristageError E_PIP, E_PIP_DOWNLOAD, E_COMPILER, E_BUILD, E_TORCH_*, E_ENGINE_*
  */
-export async function setupTorch(options: SetupOptions = {}): Promise<TorchSetupReport> {
+export async function setupTorch(options: TorchSetupOptions = {}): Promise<TorchSetupReport> {
   const start = performance.now();
   const source = options.source ?? requestedSource();
+  const known = options.known === true ? readRecord(source) : undefined;
+  if (known?.checked !== undefined)
+    return reportOf(known, { version: known.checked, built: false, rejected: [], start });
   const log = options.log ?? (() => undefined);
   let { found, rejected } = await findTorch(source);
   if (found === undefined && (source === 'auto' || source === 'pip')) {
@@ -136,14 +147,16 @@ export async function setupTorch(options: SetupOptions = {}): Promise<TorchSetup
     { backend: 'torch', device: 'auto', measure: false },
     { TRISTAGE_TORCH_SOURCE: source },
   );
-  return {
-    version,
-    source: found.source,
-    dir: found.dir,
-    addonPath: path,
-    bytes: sizeOnDisk(ready),
-    seconds: (performance.now() - start) / 1000,
-    built,
-    rejected,
-  };
+  await writeRecord(source, ready, version);
+  return reportOf(ready, { version, built, rejected, start });
+}
+
+function reportOf(
+  ready: ReadyTorch,
+  { start, ...found }: Pick<TorchSetupReport, 'version' | 'built' | 'rejected'> & { start: number },
+): TorchSetupReport {
+  const { install, addonPath } = ready;
+  const { source, dir } = install;
+  const seconds = (performance.now() - start) / 1000;
+  return { ...found, source, dir, addonPath, bytes: sizeOnDisk(ready), seconds };
 }
