@@ -1,4 +1,5 @@
 /** Images through the frozen tower, one at a time, for whoever keeps the result. */
+import { tf } from '../engine/tf.ts';
 import { seeImages, type Tower } from './minigpt.ts';
 import { countImages, normalisedPixels, type Pixels } from './vision/normalise.ts';
 
@@ -13,13 +14,13 @@ export async function seeEach(tower: Tower, pixels: Pixels): Promise<Float32Arra
   const { vision } = tower.config;
   const images = countImages(pixels, vision.imageSize);
   const size = pixels.length / images;
-  const seen: Float32Array[] = [];
-  for (let image = 0; image < images; image++) {
-    const own = normalisedPixels(pixels.subarray(image * size, (image + 1) * size), vision);
-    const tokens = seeImages(tower, own);
-    own.dispose();
-    seen.push((await tokens.data<'float32'>()).slice());
-    tokens.dispose();
+  const tokens = Array.from({ length: images }, (_, image) =>
+    tf.tidy(() => seeImages(tower, normalisedPixels(pixels.subarray(image * size, (image + 1) * size), vision))),
+  );
+  try {
+    // Read when all are under way: a GPU then has work all the time.
+    return await Promise.all(tokens.map(async (one) => (await one.data<'float32'>()).slice()));
+  } finally {
+    tf.dispose(tokens);
   }
-  return seen;
 }

@@ -23,6 +23,9 @@ import type { SummaryTracker } from './summary.ts';
 /** Raised when the same image would give other features: entries of before are not found any more. */
 const REVISION = 1;
 
+/** Images whose features lie on the device before they are read back. */
+const TOGETHER = 16;
+
 /** Features of images by a frozen tower. */
 export interface RunFeatures {
   /** For the loader, which looks images up before it decodes them. */
@@ -85,13 +88,19 @@ export async function openRunFeatures(request: RunFeaturesRequest): Promise<RunF
   let told = NO_COUNTS;
   const complete = async (images: readonly KeyedImage[]): Promise<Map<string, Float32Array>> => {
     const seen = new Map<string, Float32Array>();
+    const missing = new Map<string, Uint8Array>();
     for (const { key, features, pixels } of images) {
-      if (seen.has(key)) continue;
+      if (seen.has(key) || missing.has(key)) continue;
       // One that was not there when its batch was prepared may have been computed for a batch before.
       const known = features ?? (await store.get(key));
-      if (known !== undefined) asked.hits++;
-      else asked.misses++;
-      seen.set(key, known ?? (await store.put(key, await seeOne(model, pixels))));
+      if (known !== undefined) seen.set(key, known);
+      else missing.set(key, pixels as Uint8Array);
+    }
+    asked.hits += seen.size;
+    asked.misses += missing.size;
+    for (const group of groupsOf([...missing], TOGETHER)) {
+      const made = await seeEach(model, Buffer.concat(group.map(([, pixels]) => pixels)));
+      for (const [place, [key]] of group.entries()) seen.set(key, await store.put(key, made[place] as Float32Array));
     }
     return seen;
   };
@@ -114,9 +123,9 @@ export async function openRunFeatures(request: RunFeaturesRequest): Promise<RunF
   };
 }
 
-async function seeOne(model: Tower, pixels: Uint8Array = new Uint8Array(0)): Promise<Float32Array> {
-  const [seen] = await seeEach(model, pixels);
-  return seen as Float32Array;
+function groupsOf<T>(items: readonly T[], most: number): T[][] {
+  const groups = Math.ceil(items.length / most);
+  return Array.from({ length: groups }, (_, group) => items.slice(group * most, (group + 1) * most));
 }
 
 /** Everything beside the image that decides the last bit of a feature. A CPU adds up in another order with other threads. */

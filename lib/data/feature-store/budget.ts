@@ -14,6 +14,8 @@ const ABANDONED_MS = 3_600_000;
 const SLACK = 0.05;
 /** Clocks of file systems tick a little behind those of programs. */
 const CLOCK_MS = 50;
+/** A file that is dated further ahead was not used by this process, whatever clock dated it. */
+const AHEAD_MS = 3_600_000;
 /** Files that are looked at together. */
 const TOGETHER = 64;
 
@@ -59,7 +61,7 @@ export function createBudget(request: { dir: string; maxBytes: number; now?: () 
   const opened = now() - CLOCK_MS;
   const slack = maxBytes * SLACK;
   const state = { known: undefined as number | undefined, since: 0, full: false, evicted: 0 };
-  const isFresh = (usedMs: number): boolean => usedMs >= opened;
+  const isFresh = (usedMs: number): boolean => usedMs >= opened && usedMs <= now() + AHEAD_MS;
   const evict = async (found: readonly Found[], target: number): Promise<void> => {
     const stale = found.filter(({ usedMs }) => !isFresh(usedMs));
     stale.sort((a, b) => a.usedMs - b.usedMs || (a.path < b.path ? -1 : 1));

@@ -186,6 +186,14 @@ test('a full cache stays within its bytes: what was not used for longest goes, o
   assert.deepEqual((await found(dir, [1, 2, 3, 4, 5])).there, [1, 3, 4, 5]);
 });
 
+test('an entry that a wrong clock dated far ahead gives way like an old one', async () => {
+  const dir = folder();
+  await filled(dir, [1]);
+  utimesSync(files(dir)[0]!, 4e9, 4e9);
+  await filled(dir, [2], { maxBytes: BYTES });
+  assert.deepEqual((await found(dir, [1, 2])).there, [2]);
+});
+
 test('what this run has used never gives way: entries beyond the room are counted and not stored', async () => {
   const dir = folder();
   const store = await open(dir, { maxBytes: 3 * BYTES });
