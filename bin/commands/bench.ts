@@ -65,7 +65,8 @@ const MEASURES: Readonly<Record<string, Measure>> = {
   },
   order: async (args, log) => {
     const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
-    const report = await benchOrder({ rounds: Number(args['rounds']), log });
+    const { withQuickstartMixture } = await import('../quickstart-mixture.ts');
+    const report = await withQuickstartMixture((packed) => benchOrder({ rounds: Number(args['rounds']), packed, log }));
     return { report, lines: renderOrder(report) };
   },
   scale: async (args, log) => {

@@ -5,6 +5,7 @@ import { randomStream } from '../../core/rng.ts';
 import { createStream, type StreamLine, type StreamOptions } from '../../data/stream.ts';
 import { type Mixing, measureMixing, windowOrder } from '../../data/windows.ts';
 import { startThread } from '../../data/worker-thread.ts';
+import { type FillRequest, fillLine, measureFills, type PackedRows } from './fill-case.ts';
 import type { OrderTask } from './order-worker.ts';
 
 /** Least, middle and most of some times, in milliseconds. */
@@ -43,7 +44,7 @@ export interface MeasuredWindow {
 
 export interface OrderReport {
   rounds: number;
-  cases: (FoundStep | MeasuredWindow)[];
+  cases: (FoundStep | MeasuredWindow | PackedRows)[];
 }
 
 /** Twenty million samples in as many sources as the released stage 3, with groups of one to eight and four sources of tars. */
@@ -117,10 +118,18 @@ function measureWindow(window: number): MeasuredWindow {
 }
 
 /**
- * Times the order and measures its windows.
- * @param options rounds: how often each time is taken
+ * Times the order, measures its windows and how full packed rows are.
+ * @param options rounds: how often each time is taken; packed: the runs whose rows are packed
  */
-export async function benchOrder({ rounds = 5, log }: { rounds?: number; log?: (line: string) => void } = {}) {
+export async function benchOrder({
+  rounds = 5,
+  packed,
+  log,
+}: {
+  rounds?: number;
+  packed?: FillRequest;
+  log?: (line: string) => void;
+} = {}): Promise<OrderReport> {
   const report: OrderReport = { rounds, cases: [] };
   log?.('finding a step');
   report.cases.push(await findStep(rounds));
@@ -128,12 +137,18 @@ export async function benchOrder({ rounds = 5, log }: { rounds?: number; log?: (
     log?.(`measuring a window of ${window} tars`);
     report.cases.push(measureWindow(window));
   }
+  if (packed !== undefined) {
+    log?.('packing rows');
+    report.cases.push(...(await measureFills(packed)));
+  }
   return report;
 }
 
 /** The report as lines for a terminal. */
 export function renderOrder({ cases }: OrderReport): string {
-  return cases.flatMap((one) => ('step' in one ? foundLines(one) : windowLines(one))).join('\n');
+  const lines = (one: OrderReport['cases'][number]): string[] =>
+    'step' in one ? foundLines(one) : 'fill' in one ? [fillLine(one)] : windowLines(one);
+  return cases.flatMap(lines).join('\n');
 }
 
 function foundLines({ samples, sources, step, globalBatch, cold, warm, next }: FoundStep): string[] {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withQuickstartMixture } from '../../../bin/quickstart-mixture.ts';
+import { fillLine, measureFills } from '../../../lib/run/bench/fill-case.ts';
 import { benchOrder, renderOrder } from '../../../lib/run/bench/order-case.ts';
 
 test('the bench of the order finds a step of twenty million samples and measures windows beside a full shuffle', async () => {
@@ -17,4 +19,24 @@ test('the bench of the order finds a step of twenty million samples and measures
     assert.ok(one.windowed.shardsOfBatch < one.shuffled.shardsOfBatch);
   }
   assert.match(renderOrder(report), /step 1,000,000 of 64 samples from 22 sources with 20,130,016 samples/);
+});
+
+test('the rows of the quickstart are packed as its runs pack them, and nearly full', async () => {
+  const [first, ...others] = await withQuickstartMixture(measureFills);
+  assert.ok(first !== undefined);
+  assert.deepEqual(
+    [first, ...others].map(({ name, maxTokens }) => [name, maxTokens]),
+    [
+      ['fill-stage1', 320],
+      ['fill-stage2', 256],
+      ['fill-stage3', 256],
+    ],
+  );
+  assert.equal(first.samples, 120);
+  for (const { fill } of [first, ...others]) assert.ok(fill > 0.9 && fill <= 1, `${fill}`);
+  assert.ok(first.fill >= 0.95, `${first.fill}`);
+  assert.match(
+    fillLine(first),
+    /^fill-stage1: rows are full to 9\d\.\d % \(120 samples in \d+\.\d rows of at most 320 tokens/,
+  );
 });
