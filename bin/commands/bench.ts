@@ -63,6 +63,12 @@ const MEASURES: Readonly<Record<string, Measure>> = {
     });
     return { report, lines: renderLoad(report) };
   },
+  memory: async (args, log) => {
+    const { benchMemory, renderMemory } = await import('../../lib/run/bench/memory.ts');
+    const { rounds: _, ...options } = pairedOptions(args, log);
+    const report = await benchMemory({ ...options, torch: text(args, 'torch') });
+    return { report, lines: renderMemory(report) };
+  },
   order: async (args, log) => {
     const { benchOrder, renderOrder } = await import('../../lib/run/bench/order-case.ts');
     const { withQuickstartMixture } = await import('../quickstart-mixture.ts');
@@ -95,7 +101,7 @@ export const bench: Command = {
   summary: 'Measure ourselves against plain PyTorch and webdataset on this machine, in one run',
   positional: '<what>',
   positionalSummary:
-    'ops: each operation; step: a whole training step; scale: how a step grows with its tokens and with the mixture; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache; load: weights to the engine; startup: commands in new processes; overhead: a single call',
+    'ops: each operation; step: a whole training step; scale: how a step grows with its tokens and with the mixture; order: finding a step of a large mixture; data: photos from tars to packed batches; generate: answers with a key-value cache; load: weights to the engine; startup: commands in new processes; overhead: a single call; memory: the estimate of plan beside the measured peak',
   choices: Object.keys(MEASURES),
   options: {
     engine: {
@@ -103,7 +109,7 @@ export const bench: Command = {
       choices: ['torch', 'tensorflow'],
       default: 'torch',
       requiresArg: true,
-      describe: 'Which engine (ops, step, scale, generate, load, overhead)',
+      describe: 'Which engine (ops, step, scale, generate, load, overhead, memory)',
     },
     torch: {
       type: 'string',

@@ -1,6 +1,7 @@
 /** Rules that bind several values of a run together; each has the path that a user would change. */
 
 import type { ConfigIssue } from './errors.ts';
+import { fixedMicroBatch } from './micro-batch.ts';
 import { meanBatch } from './mixture.ts';
 import type { RunConfig } from './schema.ts';
 import type { Path } from './tree.ts';
@@ -117,8 +118,7 @@ function batchRules({ data, train }: RunConfig): RuleIssue[] {
 }
 
 function trainRules({ data, model, train }: RunConfig): RuleIssue[] {
-  const cut = data.mixture.unit === 'sample' && train.microBatch !== undefined;
-  const micro = cut ? (train.microBatch as number) : 1;
+  const micro = (data.mixture.unit === 'sample' ? fixedMicroBatch(train) : undefined) ?? 1;
   const issues = multiples([
     { path: ['train', 'globalBatch'], value: train.globalBatch, of: micro, what: 'train.microBatch' },
   ]);

@@ -99,10 +99,11 @@ export const trainSchema = z
     globalBatch: count(1_000_000).describe(
       'Examples of one update. With data.mixture.unit: batch it is left out, and the mean of the batches stands here.',
     ),
-    microBatch: count(100_000)
+    microBatch: z
+      .union([count(100_000), z.literal('auto')])
       .optional()
       .describe(
-        'Examples that pass through the model at once; divides globalBatch. Packed rows stay whole: a pass has as many as hold at most so many examples, and at least one. Default: globalBatch.',
+        'Examples that pass through the model at once; divides globalBatch. Packed rows stay whole: a pass has as many as hold at most so many examples, and at least one. auto: the largest that fits engine.memory by estimate. Default: globalBatch.',
       ),
     seed: z
       .int()

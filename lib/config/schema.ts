@@ -74,6 +74,14 @@ const engine = z
       .describe(
         'bf16: matrices that do not train lie in bfloat16, which halves their memory; on CUDA the torch engine computes in it too. Weights that train stay float32.',
       ),
+    memory: z
+      .number()
+      .positive()
+      .max(1_000_000)
+      .optional()
+      .describe(
+        'Gigabytes that training may take, in main memory or on the GPU; a step that would take more is cut into smaller passes. Default: what is free, for train.microBatch: auto.',
+      ),
     threads: z
       .int()
       .min(1)

@@ -101,6 +101,18 @@ export interface EvaluationEvent {
   best?: { step: number; metric: string; value: number; checkpoint: string };
 }
 
+/** A step did not fit the memory and was done again from its start in smaller passes, as all later ones are. */
+export interface MicroBatchEvent {
+  event: 'micro-batch';
+  /** Updates done, that step included. */
+  step: number;
+  /** Examples of a pass, before and since. */
+  from: number;
+  to: number;
+  /** What the engine said. */
+  why: string;
+}
+
 /** A line of events.jsonl. */
 export type RunEvent =
   | { event: 'start'; step: number; resumed: boolean; engine: string; device: string }
@@ -108,6 +120,7 @@ export type RunEvent =
   | PatchEvent
   | SkipEvent
   | EvaluationEvent
+  | MicroBatchEvent
   | { event: 'checkpoint'; step: number; path: string; seconds: number }
   /** At the end of a part of the run, what the cache of features did in all parts so far. */
   | { event: 'interrupted'; step: number; features?: FeatureCounts | undefined }

@@ -6,6 +6,7 @@ import type { RunConfig } from '../config/schema.ts';
 import { packageRoot } from '../core/paths.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import type { RunPlan } from '../train/plan.ts';
+import type { MicroBatch } from './micro-batch.ts';
 import type { ExternalFile } from './weights.ts';
 
 /** The version of this package. */
@@ -19,10 +20,12 @@ export interface FactsRequest {
   engine: EngineInfo;
   plan: RunPlan;
   external: readonly ExternalFile[];
+  /** Absent where no texts are trained. */
+  microBatch?: MicroBatch;
 }
 
 /** The content of run.json. */
-export function runFacts({ config, engine, plan, external }: FactsRequest) {
+export function runFacts({ config, engine, plan, external, microBatch }: FactsRequest) {
   return {
     format: 1,
     name: config.name,
@@ -33,6 +36,7 @@ export function runFacts({ config, engine, plan, external }: FactsRequest) {
     opened: new Date().toISOString(),
     engine,
     plan,
+    ...(microBatch && { microBatch }),
     weights: external,
   };
 }

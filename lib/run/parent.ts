@@ -147,3 +147,14 @@ function comparable({ model, transform, prompt }: ParentFacts, rows: boolean): M
     ...entries('template', template),
   ]);
 }
+
+/**
+ * What a run that begins anew starts from, checked; undefined where that is nothing.
+ * @throws TristageError those of openParent and checkParent
+ */
+export async function checkedParent(config: RunConfig, registry: Registry): Promise<Parent | undefined> {
+  if (config.init === undefined) return undefined;
+  const parent = await openParent(config.init.from, { registry });
+  checkParent(config, parent);
+  return parent;
+}

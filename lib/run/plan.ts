@@ -1,5 +1,6 @@
 /** The plan of a run whose sources are open. */
 
+import { fixedMicroBatch } from '../config/micro-batch.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { mixtureEnds } from '../data/stream.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
@@ -10,10 +11,12 @@ import { modelConfigOf } from './model-config.ts';
 
 /**
  * Works out the plan of a run that trains on texts.
+ * @param chosen the micro-batch where the file leaves it open
  * @throws TristageError E_MIXTURE_END where every source has a cap and they do not last for the run
  */
-export function planOf(config: RunConfig, data: OpenData, registry: Registry): RunPlan {
-  const { steps, globalBatch, microBatch = globalBatch } = config.train;
+export function planOf(config: RunConfig, data: OpenData, registry: Registry, chosen?: number): RunPlan {
+  const { steps, globalBatch } = config.train;
+  const microBatch = chosen ?? fixedMicroBatch(config.train) ?? globalBatch;
   const order = orderOf(config, data);
   if (order.steps < steps) throw mixtureEnds(order.steps, steps);
   const parts = lineParts(config.data.mixture.sources);

@@ -6,6 +6,7 @@ import { optimizerSources, readOptimizer, tensorSources } from '../checkpoint/te
 import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { writeFileAtomic } from '../core/atomic.ts';
+import { collectGarbage } from '../core/collect.ts';
 import type { Logger } from '../core/log.ts';
 import { openLedger } from '../data/ledger.ts';
 import type { Loader } from '../data/loader.ts';
@@ -32,8 +33,9 @@ import { strangeWeights } from './known-weights.ts';
 import { badSamples } from './ledger-summary.ts';
 import { lineageOf } from './lineage.ts';
 import { tellLoads } from './loads.ts';
+import { chooseMicroBatch, limitMemory, smallerPasses, unlimitMemory } from './micro-batch.ts';
 import { modelConfigOf } from './model-config.ts';
-import { checkParent, openParent, type Parent } from './parent.ts';
+import { checkedParent, type Parent } from './parent.ts';
 import { planOf } from './plan.ts';
 import type { Display } from './progress.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
@@ -76,6 +78,8 @@ interface Session {
   /** Where visual features are cached. */
   features: RunFeatures | undefined;
   plan: RunPlan;
+  /** What run.json says. */
+  facts: ReturnType<typeof runFacts>;
   /** The runs behind this one, the nearest first. */
   lineage: readonly Ancestor[];
   /** Updates already done. */
@@ -95,6 +99,7 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
     return await runSession(session);
   } finally {
     session.recorder.close();
+    await unlimitMemory(session.config);
     await session.loader.close();
     await session.features?.close();
     session.optimizer.dispose();
@@ -104,16 +109,14 @@ export async function trainRun(request: TrainRequest): Promise<RunSummary> {
 
 async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefined): Promise<Session> {
   const { run, folder, registry, logger } = given;
-  const parent = await parentOf(given, checkpoint);
+  const parent = checkpoint === undefined ? await checkedParent(run.config, registry) : undefined;
   await refuseWeights(run, checkpoint === undefined ? parent : goingOn(checkpoint));
   const data = await openData(run.config, registry, inheritedPieces(run.config, { checkpoint, parent }));
   if (parent !== undefined) checkTokenizer(data.tokenizerHash, { sha256: parent.tokenizer, where: parent.path });
   const { config } = data;
   const request: TrainRequest = { ...given, run: { ...run, config } };
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
-  const plan = planOf(config, data, registry);
   for (const note of sourceNotes(data)) logger.warn(note);
-  for (const line of describePlan(plan)) logger.info(line);
   if (data.pieces !== undefined) logger.info(`vocabulary: ${data.pieces.length} pieces, bytes included`);
   const { schedule, steps } = config.train;
   if (schedule.warmupSteps >= steps)
@@ -123,13 +126,19 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   logger.info(
     `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
   );
+  const microBatch = await chooseMicroBatch({ config, data, registry, engine, folder, logger });
+  const plan = planOf(config, data, registry, microBatch.examples);
+  for (const line of describePlan(plan)) logger.info(line);
   const { assembled, optimizer } = await openModel(request, { checkpoint, parent });
+  collectGarbage();
+  await limitMemory(config, engine);
   await createRunFolder(folder);
   await tellLoads(assembled.loads, { folder, logger });
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
   if (data.pieces !== undefined)
     await writeRunJson(folder, RUN_FILES.vocabulary, vocabularyFacts(data.tokenizer, data.pieces));
-  await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external: assembled.external }));
+  const facts = runFacts({ config, engine, plan, external: assembled.external, microBatch });
+  await writeRunJson(folder, RUN_FILES.run, facts);
   const from = checkpoint?.step ?? 0;
   const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
@@ -152,18 +161,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   });
   const lineage = parent?.lineage ?? lineageOf(checkpoint);
   const opened = { request, config, engine, data, loader, assembled, optimizer };
-  return { ...opened, recorder, examiner, features, plan, lineage, from };
-}
-
-/** What a run that begins anew starts from, checked. */
-async function parentOf(
-  { run: { config }, registry }: TrainRequest,
-  checkpoint: Checkpoint | undefined,
-): Promise<Parent | undefined> {
-  if (checkpoint !== undefined || config.init === undefined) return undefined;
-  const parent = await openParent(config.init.from, { registry });
-  checkParent(config, parent);
-  return parent;
+  return { ...opened, recorder, examiner, features, plan, facts, lineage, from };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: OpenData): void {
@@ -219,7 +217,11 @@ async function runSession(session: Session): Promise<RunSummary> {
     weights: () => weights,
     warn: (message) => request.logger.warn(message),
   });
-  const update = updater({ config, model, optimizer: session.optimizer, features, onFault: guard });
+  const update = updater({
+    ...{ config, model, optimizer: session.optimizer, features, onFault: guard },
+    microBatch: session.facts.microBatch?.examples ?? config.train.globalBatch,
+    onOutOfMemory: smallerPasses({ folder: request.folder, facts: session.facts, recorder, logger: request.logger }),
+  });
   const result = await runLoop({
     from,
     to: steps,

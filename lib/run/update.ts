@@ -3,6 +3,7 @@
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { type LoadedBatch, microBatches } from '../data/loaded-batch.ts';
+import { asOutOfMemory } from '../engine/out-of-memory.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
 import type { AdamW } from '../train/adamw.ts';
@@ -18,8 +19,22 @@ export interface UpdaterRequest {
   optimizer: AdamW;
   /** Where visual features are cached. */
   features?: RunFeatures | undefined;
+  /** Examples of a pass. */
+  microBatch: number;
+  /** Called when a step did not fit the memory and will be done again from its start, as all later ones, in smaller passes. */
+  onOutOfMemory: (change: SmallerPasses) => Promise<void>;
   /** Called when a loss or gradient is not finite; throws where the run is to stop. The weights are untouched. */
   onFault: (fault: Fault) => Promise<SkippedUpdate>;
+}
+
+/** Passes get smaller for want of memory. */
+export interface SmallerPasses {
+  /** Index of the update. */
+  index: number;
+  from: number;
+  to: number;
+  /** What the engine said. */
+  why: string;
 }
 
 /** An update that cannot be done. */
@@ -38,8 +53,11 @@ export function updater({
   optimizer,
   features,
   onFault,
+  onOutOfMemory,
+  ...request
 }: UpdaterRequest): (index: number, batch: LoadedBatch) => Promise<UpdateReport> {
-  const { microBatch = Number.POSITIVE_INFINITY, clip, recompute, seed } = config.train;
+  const { clip, recompute, seed } = config.train;
+  let { microBatch } = request;
   const trainable = trainableOf(model.store);
   const schedule = scheduleOf(config);
   const rate = model.config.lora?.dropout ?? 0;
@@ -52,9 +70,25 @@ export function updater({
   return async (index, batch) => {
     const lr = learningRate(schedule, index);
     const seen = await features?.complete(batch.keyed ?? []);
-    const cut = microBatches(batch, microBatch);
-    const parts = seen === undefined ? cut : withSeen(cut, seen);
-    const result = await trainStep({ model, trainable, optimizer, microBatches: parts, step: index, lr, options });
+    const partsOf = (size: number): readonly SeenPart[] => {
+      const cut = microBatches(batch, size);
+      return seen === undefined ? cut : withSeen(cut, seen);
+    };
+    const { parts, result } = await fitting(
+      async () => {
+        const own = partsOf(microBatch);
+        return {
+          parts: own,
+          result: await trainStep({ model, trainable, optimizer, microBatches: own, step: index, lr, options }),
+        };
+      },
+      async (error) => {
+        const to = smaller(batch, microBatch);
+        if (to === undefined) throw noRoom(error, index + 1);
+        await onOutOfMemory({ index, from: microBatch, to, why: error.found ?? error.message });
+        microBatch = to;
+      },
+    );
     const { fault, loss, gradNorm, tokens } = result;
     if (fault === 'no-tokens') throw noTokensError(index + 1);
     if (fault !== undefined) {
@@ -71,6 +105,44 @@ export function updater({
       features: features?.counts(),
     };
   };
+}
+
+/**
+ * Tries until it fits. A step that ran out of memory has changed nothing: its gradients are gone, and its masks depend on its number.
+ * @param shrink makes the next attempt smaller, or throws
+ */
+async function fitting<T>(attempt: () => Promise<T>, shrink: (error: TristageError) => Promise<void>): Promise<T> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const memory = asOutOfMemory(error);
+      if (memory === undefined) throw error;
+      await shrink(memory);
+    }
+  }
+}
+
+/** Half the micro-batch, or less where that cuts nothing, since packed rows stay whole; undefined where nothing is left to cut. */
+function smaller(batch: LoadedBatch, microBatch: number): number | undefined {
+  const passes = microBatches(batch, microBatch).length;
+  for (let size = Math.floor(Math.min(microBatch, batch.examples.length) / 2); size >= 1; size = Math.floor(size / 2)) {
+    if (microBatches(batch, size).length > passes) return size;
+  }
+  return undefined;
+}
+
+function noRoom(error: TristageError, step: number): TristageError {
+  return new TristageError({
+    kind: 'resources',
+    code: 'E_MEMORY',
+    message: 'a step does not fit the memory, and its passes cannot be smaller',
+    where: `step ${step}`,
+    found: error.found ?? error.message,
+    expected: 'room for one row at a time; tristage plan says what it takes',
+    fix: 'set train.recompute: true, shorten rows by data.maxTokens or data.packing.maxTokens, or set engine.precision: bf16',
+    cause: error,
+  });
 }
 
 /** The learning rates of a run. */

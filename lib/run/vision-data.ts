@@ -1,5 +1,6 @@
 /** The images of a run that trains a vision tower: training batches a few steps ahead, and held-out batches for measuring. */
 
+import { fixedMicroBatch } from '../config/micro-batch.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { openPatchThread, type PatchFacts, type PatchImages, type PatchThread } from '../data/patch-scenes.ts';
 import { gridSide } from '../model/config.ts';
@@ -33,7 +34,8 @@ export async function openVisionData(config: RunConfig, registry: Registry): Pro
     imageSize: vision.imageSize,
     grid: gridSide(vision),
   });
-  const { globalBatch, microBatch = globalBatch } = config.train;
+  const { globalBatch } = config.train;
+  const microBatch = fixedMicroBatch(config.train) ?? globalBatch;
   const { kinds, length, fingerprint, close } = thread;
   const next = ahead((step) => drawStep(thread, { step, globalBatch, microBatch }));
   return {

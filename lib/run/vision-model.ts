@@ -3,6 +3,7 @@
 import { readWeights } from '../checkpoint/import.ts';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import { readOptimizer } from '../checkpoint/tensors.ts';
+import { fixedMicroBatch } from '../config/micro-batch.ts';
 import type { RunConfig } from '../config/schema.ts';
 import type { PatchSettings } from '../config/schema-patches.ts';
 import { sha256File } from '../core/hash.ts';
@@ -68,7 +69,8 @@ async function hashed(path: string | undefined): Promise<ExternalFile[]> {
 /** The plan of a run of the tower alone. */
 export function visionPlan(config: RunConfig, data: VisionData): RunPlan {
   const { vision, join } = config.model;
-  const { steps, globalBatch, microBatch = globalBatch } = config.train;
+  const { steps, globalBatch } = config.train;
+  const microBatch = fixedMicroBatch(config.train) ?? globalBatch;
   const samples = steps * globalBatch;
   const values = countValues(patchModelShapes(vision, data.kinds.length));
   return {

@@ -2,6 +2,8 @@
  * One update: forward and backward of each micro-batch, gradients of the (weighted) mean loss over the supervised tokens of the global
  * batch, clipping, AdamW.
  */
+import { TristageError } from '../core/errors.ts';
+import { asOutOfMemory } from '../engine/out-of-memory.ts';
 import type { Variable } from '../engine/tf.ts';
 import type { ModelBatch } from '../model/batch.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
@@ -148,13 +150,35 @@ export async function applyGradients(request: {
   if (!Number.isFinite(gradNorm)) return { gradNorm, applied: false };
   const factor = clipNorm === undefined ? 1 : clipFactor(gradNorm, clipNorm);
   if (factor === 1) {
-    optimizer.update({ gradients, lr });
+    updateWhole(optimizer, { gradients, lr });
     return { gradNorm, applied: true };
   }
   const scaled = scaleGradients(gradients, factor);
-  optimizer.update({ gradients: scaled, lr });
-  disposeGradients(scaled);
+  try {
+    updateWhole(optimizer, { gradients: scaled, lr });
+  } finally {
+    disposeGradients(scaled);
+  }
   return { gradNorm, applied: true };
+}
+
+/** @throws TristageError E_MEMORY_UPDATE where memory runs out in the middle: some weights are updated then, and others are not */
+function updateWhole(optimizer: AdamW, request: Parameters<AdamW['update']>[0]): void {
+  try {
+    optimizer.update(request);
+  } catch (error) {
+    const memory = asOutOfMemory(error);
+    if (memory === undefined) throw error;
+    throw new TristageError({
+      kind: 'resources',
+      code: 'E_MEMORY_UPDATE',
+      message: 'memory ran out in the middle of an update',
+      found: memory.found ?? memory.message,
+      expected: 'room for a copy of the largest weight that trains',
+      fix: 'free memory and go on from the last checkpoint with --resume',
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import { type Peer, startPeer } from './peer.ts';
 
 export interface WorkerRequest {
   /** The script is `<name>-worker`. */
-  name: 'ops' | 'step' | 'generate' | 'load' | 'overhead' | 'scale';
+  name: 'ops' | 'step' | 'generate' | 'load' | 'overhead' | 'scale' | 'memory';
   engine: EngineName;
   args: readonly string[];
   /** Which libtorch, as TRISTAGE_TORCH_SOURCE names it. Default: what that variable says. */

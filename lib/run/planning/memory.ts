@@ -1,6 +1,7 @@
 /** The memory of a run, of its configured passes and of what cards of common sizes hold. */
 
 import { extname } from 'node:path';
+import { fixedMicroBatch } from '../../config/micro-batch.ts';
 import type { RunConfig } from '../../config/schema.ts';
 import type { Precision } from '../../engine/precision.ts';
 import { tokensPerImage } from '../../model/config.ts';
@@ -93,13 +94,15 @@ export function planMemory(request: {
   config: RunConfig;
   registry: Registry;
   steps: readonly LookedStep[];
+  /** Where the file leaves it open. */
+  microBatch?: number | undefined;
 }): MemoryPlan {
   const { config, registry } = request;
   const steps = request.steps.filter(({ length }) => length > 0);
   const engine = plannedEngine(config);
   const settings = settingsOf(config, registry, engine);
   const { globalBatch } = config.train;
-  const microBatch = typeof config.train.microBatch === 'number' ? config.train.microBatch : globalBatch;
+  const microBatch = request.microBatch ?? fixedMicroBatch(config.train) ?? globalBatch;
   const masked = config.data.packing !== undefined;
   const looked = steps.length > 0;
   const longest = looked ? worstRow(steps) : longestRow(config);
@@ -116,10 +119,15 @@ export function planMemory(request: {
   };
 }
 
+/** Bytes of the program with an engine open, before any data and weights. */
+export function programAndEngine(backend: MemoryEngine['backend']): number {
+  return PROGRAM_BYTES + ENGINE_BYTES[backend];
+}
+
 /** Bytes of program, engine and pictures. */
 export function processBytes(config: RunConfig, of: { engine: Pick<MemoryEngine, 'backend'>; images: number }): number {
   const picture = 3 * config.model.vision.imageSize ** 2;
-  return PROGRAM_BYTES + ENGINE_BYTES[of.engine.backend] + STEPS_AT_HAND * of.images * picture;
+  return programAndEngine(of.engine.backend) + STEPS_AT_HAND * of.images * picture;
 }
 
 function imagesAtHand(steps: readonly LookedStep[], ofPass: number): number {

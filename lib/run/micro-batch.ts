@@ -1,0 +1,135 @@
+/** How many examples pass through the model at once: as the file says, as an earlier part of the run did, or the most that fit. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fixedMicroBatch } from '../config/micro-batch.ts';
+import type { RunConfig } from '../config/schema.ts';
+import type { Logger } from '../core/log.ts';
+import type { EngineInfo } from '../engine/engine.ts';
+import { limitTensors, tensorBytes } from '../engine/out-of-memory.ts';
+import type { Registry } from './config.ts';
+import { encodeOptionsOf, type OpenData, orderOf } from './data.ts';
+import { freeMemory } from './free-memory.ts';
+import { modelConfigOf } from './model-config.ts';
+import { measureSteps } from './planning/measure.ts';
+import { planMemory } from './planning/memory.ts';
+import type { Recorder } from './recorder.ts';
+import { RUN_FILES, writeRunJson } from './run-folder.ts';
+import type { SmallerPasses } from './update.ts';
+
+/** The micro-batch of a run, as run.json records it. */
+export interface MicroBatch {
+  /** Examples of a pass. */
+  examples: number;
+  /** Who said so. `memory`: a step did not fit, so that it was halved. */
+  by: 'config' | 'auto' | 'memory';
+  why: string;
+}
+
+/** Share of the memory that the estimate may fill: it is within a tenth of what is measured (docs/memory.md). */
+const MARGIN = 0.9;
+
+/**
+ * Decides the micro-batch of a run.
+ * @param request `folder`: of the run; where an earlier part recorded its choice for the same setting, that stays
+ */
+export async function chooseMicroBatch(request: {
+  config: RunConfig;
+  data: OpenData;
+  registry: Registry;
+  engine: EngineInfo;
+  folder: string;
+  logger: Logger;
+}): Promise<MicroBatch> {
+  const { config, folder, logger } = request;
+  const { globalBatch, microBatch } = config.train;
+  const recorded = recordedMicroBatch(folder);
+  if (recorded !== undefined && (microBatch === 'auto' || recorded.by === 'memory')) {
+    logger.info(`micro-batch: ${recorded.examples}, as the run has had it (${recorded.why})`);
+    return recorded;
+  }
+  if (microBatch !== 'auto') {
+    const why = microBatch === undefined ? 'the whole global batch' : 'train.microBatch';
+    return { examples: fixedMicroBatch(config.train) ?? globalBatch, by: 'config', why };
+  }
+  const chosen = await largestThatFits(request);
+  logger.info(`micro-batch: ${chosen.examples} of ${globalBatch} (${chosen.why})`);
+  return chosen;
+}
+
+async function largestThatFits({
+  config,
+  data,
+  registry,
+  engine,
+  logger,
+}: Parameters<typeof chooseMicroBatch>[0]): Promise<MicroBatch> {
+  const { globalBatch } = config.train;
+  const memory = await memoryFor(config, engine);
+  const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
+  const { steps } = await measureSteps({ config, data, stream: orderOf(config, data), encode });
+  const opened = { ...config, engine: { ...config.engine, backend: engine.backend, device: engine.device } };
+  const bytesOf = (microBatch: number) => planMemory({ config: opened, registry, steps, microBatch }).total;
+  const sizes = divisors(globalBatch);
+  const fitting = sizes.find((size) => bytesOf(size) <= MARGIN * memory.bytes);
+  const examples = fitting ?? 1;
+  const why = `auto: about ${gigabytes(bytesOf(examples))} of ${gigabytes(memory.bytes)}, ${memory.from}`;
+  if (fitting === undefined)
+    logger.warn(`a micro-batch of 1 takes more than ${gigabytes(MARGIN * memory.bytes)} by estimate`);
+  return { examples, by: 'auto', why };
+}
+
+async function memoryFor(
+  { engine: { memory } }: RunConfig,
+  { device }: EngineInfo,
+): Promise<{ bytes: number; from: string }> {
+  return memory === undefined ? freeMemory(device) : { bytes: memory * 1e9, from: 'engine.memory' };
+}
+
+/** From the largest to 1. */
+function divisors(of: number): number[] {
+  return Array.from({ length: of }, (_, i) => of - i).filter((size) => of % size === 0);
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(3)} GB`;
+}
+
+/** Keeps what runs on the CPU within `engine.memory`, so that a step that would take more fails and can be cut, not the process. */
+export async function limitMemory({ engine: { memory } }: RunConfig, { device }: EngineInfo): Promise<void> {
+  if (memory === undefined || device !== 'cpu') return;
+  // What is resident now, less its tensors, stays beside them.
+  const beside = process.memoryUsage.rss() - tensorBytes();
+  await limitTensors(Math.max(1, memory * 1e9 - beside));
+}
+
+/** Takes the limit away when the run is over. */
+export async function unlimitMemory({ engine: { memory } }: RunConfig): Promise<void> {
+  if (memory !== undefined) await limitTensors(0);
+}
+
+/** Says, in the events and in run.json, that passes get smaller: a run that goes on begins with the smaller ones. */
+export function smallerPasses(of: {
+  folder: string;
+  facts: { microBatch?: MicroBatch };
+  recorder: Pick<Recorder, 'write'>;
+  logger: Logger;
+}): (change: SmallerPasses) => Promise<void> {
+  const { folder, facts, recorder, logger } = of;
+  return async ({ index, from, to, why }) => {
+    const step = index + 1;
+    logger.warn(
+      `step ${step} does not fit the memory (${why}): again from its start with a micro-batch of ${to}, it was ${from}`,
+    );
+    recorder.write({ event: 'micro-batch', step, from, to, why });
+    facts.microBatch = { examples: to, by: 'memory', why: `${from} did not fit at step ${step}` };
+    await writeRunJson(folder, RUN_FILES.run, facts);
+  };
+}
+
+/** What run.json says; undefined where there is none yet, or one of an earlier version. */
+function recordedMicroBatch(folder: string): MicroBatch | undefined {
+  const path = join(folder, RUN_FILES.run);
+  if (!existsSync(path)) return undefined;
+  return (JSON.parse(readFileSync(path, 'utf8')) as { microBatch?: MicroBatch }).microBatch;
+}
