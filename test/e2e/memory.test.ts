@@ -69,15 +69,15 @@ test('a step that does not fit is done again in halves: the weights are those of
 });
 
 test('a step that does not fit one example at a time ends the run with a code, status 6 and what to do', async () => {
-  // The limit is set when the model is there, and leaves no room for a step.
-  await assert.rejects(trained(['train.microBatch=8', 'engine.memory=0.001']), (error: unknown) => {
+  const request = { folder: newFolder(), resume: false, registry, logger: keptLines().logger };
+  const run = tinyRun(...COMMON, 'train.microBatch=8', 'train.checkpoint.everySteps=2');
+  const onStep = () => native().limitMemory(1);
+  await assert.rejects(trainRun({ ...request, run, onStep }), (error: unknown) => {
     assert.ok(error instanceof TristageError);
-    assert.deepEqual([error.code, error.exitStatus, error.where], ['E_MEMORY', 6, 'step 1']);
+    assert.deepEqual([error.code, error.exitStatus, error.where], ['E_MEMORY', 6, 'step 2']);
     assert.match(error.fix ?? '', /recompute.*maxTokens.*bf16/);
     return true;
   });
-  // Nothing of it outlives the run.
-  await trained(['train.steps=1']);
 });
 
 test('auto takes the largest micro-batch whose estimate leaves a tenth of the memory', async () => {
@@ -113,4 +113,9 @@ test('what auto chose is recorded, and a run that goes on with less memory keeps
   const { lines } = await trained(['train.microBatch=auto', 'engine.memory=2'], folder, true);
   assert.match(lines.join('\n'), /micro-batch: 8, as the run has had it/);
   assert.deepEqual(weights(folder), weights(straight.folder));
+});
+
+test('engine.memory bounds the tensors themselves, as long as the run lasts', async () => {
+  await assert.rejects(trained(['train.microBatch=8', 'engine.memory=0.001']), { code: 'E_MEMORY', exitStatus: 6 });
+  await trained(['train.steps=1']);
 });
