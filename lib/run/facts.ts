@@ -6,13 +6,21 @@ import type { RunConfig } from '../config/schema.ts';
 import { packageRoot } from '../core/paths.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import type { RunPlan } from '../train/plan.ts';
-import type { MicroBatch } from './micro-batch.ts';
 import type { ExternalFile } from './weights.ts';
 
 /** The version of this package. */
 export function packageVersion(): string {
   const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   return manifest.version;
+}
+
+/** The micro-batch of a run, as run.json records it. */
+export interface MicroBatch {
+  /** Examples of a pass. */
+  examples: number;
+  /** Who said so. `memory`: a step did not fit, so that it was halved. */
+  by: 'config' | 'auto' | 'memory';
+  why: string;
 }
 
 export interface FactsRequest {

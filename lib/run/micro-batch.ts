@@ -9,6 +9,7 @@ import type { EngineInfo } from '../engine/engine.ts';
 import { limitTensors, tensorBytes } from '../engine/out-of-memory.ts';
 import type { Registry } from './config.ts';
 import { encodeOptionsOf, type OpenData, orderOf } from './data.ts';
+import type { MicroBatch } from './facts.ts';
 import { freeMemory } from './free-memory.ts';
 import { modelConfigOf } from './model-config.ts';
 import { measureSteps } from './planning/measure.ts';
@@ -16,15 +17,6 @@ import { planMemory } from './planning/memory.ts';
 import type { Recorder } from './recorder.ts';
 import { RUN_FILES, writeRunJson } from './run-folder.ts';
 import type { SmallerPasses } from './update.ts';
-
-/** The micro-batch of a run, as run.json records it. */
-export interface MicroBatch {
-  /** Examples of a pass. */
-  examples: number;
-  /** Who said so. `memory`: a step did not fit, so that it was halved. */
-  by: 'config' | 'auto' | 'memory';
-  why: string;
-}
 
 /** Share of the memory that the estimate may fill: it is within a tenth of what is measured (docs/memory.md). */
 const MARGIN = 0.9;
