@@ -5,7 +5,6 @@
 
 import sharp, { type Sharp } from 'sharp';
 import { badImage, bytesOfImage, jpegComponents } from './image-bytes.ts';
-import { decodeJpeg } from './jpeg/decode.ts';
 import type { RgbImage } from './resize-pillow.ts';
 import { resizePillowVector } from './resize-vector.ts';
 import { type ImageRef, nameOfImage } from './sample.ts';
@@ -53,15 +52,8 @@ const SIGNATURES: readonly { name: string; at: number; bytes: readonly number[] 
  */
 export async function decodeImage(image: ImageRef, options: DecodeImageOptions = {}): Promise<RgbImage> {
   if ('pixels' in image) return { data: image.pixels, width: image.width, height: image.height };
+  const name = nameOfImage(image);
   const bytes = await bytesOfImage(image);
-  const plain = decodeJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
-  return plain === undefined
-    ? decodeBySharp(bytes, nameOfImage(image), options)
-    : { ...plain, data: plain.data.slice() };
-}
-
-/** Any kind of image, with the messages for what is wrong with it. */
-async function decodeBySharp(bytes: Uint8Array, name: string, options: DecodeImageOptions): Promise<RgbImage> {
   checkSignature(bytes, name);
   const maxPixels = options.maxPixels ?? MAX_PIXELS;
   try {
@@ -113,17 +105,11 @@ async function decodeCmyk(bytes: Uint8Array, limitInputPixels: number): Promise<
  */
 export async function loadImage(image: ImageRef, options: LoadImageOptions, into?: Uint8Array): Promise<Uint8Array> {
   const { size, transform = 'pillow-bicubic' } = options;
-  const square = { width: size, height: size };
-  if (transform === 'pillow-bicubic' && !('pixels' in image)) {
-    const bytes = await bytesOfImage(image);
-    const plain = decodeJpeg(bytes, options.maxPixels ?? MAX_PIXELS);
-    // Resized where the decoder left it, before the next image comes there.
-    if (plain !== undefined) return resizePillowVector(plain, square, into ?? new Uint8Array(size * size * 3)).data;
-    const decoded = await decodeBySharp(bytes, nameOfImage(image), options);
-    return resizePillowVector(decoded, square, into).data;
-  }
   const decoded = await decodeImage(image, options);
   const same = decoded.width === size && decoded.height === size;
+  if (!same && transform === 'pillow-bicubic') {
+    return resizePillowVector(decoded, { width: size, height: size }, into).data;
+  }
   const { data } = same ? decoded : await resizeImage(decoded, size, transform);
   if (into === undefined) return data;
   into.set(data);

@@ -1,6 +1,6 @@
 /**
  * Many images to the float input of the vision tower, equal to `normalizePixels` bit for bit, in a WebAssembly module
- * (normalize-kernel/). In training the device does this; here is what a host does that has none.
+ * (normalize-kernel.wat). In training the device does this; here is what a host does that has none.
  */
 
 import { normalizePixels } from './image.ts';
