@@ -169,7 +169,7 @@ describe('a project that installs it', () => {
 
   test('trains a run file that ships, with the tower beside it', () => {
     const shipped = 'node_modules/tristage/configs/quickstart/stage1.yaml';
-    const scenes = 'data.mixture.sources=[{ source: emoji-scenes, count: 64, turns: { identify: 1 } }]';
+    const scenes = 'data.mixture.sources=[{ source: emoji-scenes, task: identify, count: 64 }]';
     const settings = [scenes, 'train.steps=1', 'train.globalBatch=2', 'train.microBatch=2', 'engine.threads=1'];
     const set = settings.flatMap((one) => ['--set', one]);
     const { status, stderr } = tristage('train', shipped, '--out', 'runs/shipped', ...set);
