@@ -30,11 +30,15 @@ test('the rows of the quickstart are packed as its runs pack them, and nearly fu
       ['fill-stage1', 320],
       ['fill-stage2', 256],
       ['fill-stage3', 256],
+      ['fill-all', 320],
     ],
   );
   assert.equal(first.samples, 120);
   for (const { fill } of [first, ...others]) assert.ok(fill > 0.9 && fill <= 1, `${fill}`);
   assert.ok(first.fill >= 0.95, `${first.fill}`);
+  // Of the chain as a whole; its second stage alone is a little emptier.
+  const all = others.at(-1);
+  assert.ok(all !== undefined && all.fill >= 0.95, `${all?.fill}`);
   assert.match(
     fillLine(first),
     /^fill-stage1: rows are full to 9\d\.\d % \(120 samples in \d+\.\d rows of at most 320 tokens/,
