@@ -36,6 +36,7 @@ export type { ResolvedConfig } from './config/resolve.ts';
 export type { EvalSourceConfig, RunConfig, SourceConfig } from './config/schema.ts';
 export type { Origin } from './config/tree.ts';
 export { type ErrorDetails, type ErrorKind, EXIT_STATUS, formatError, TristageError } from './core/errors.ts';
+export type { FeatureCounts } from './core/feature-counts.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, type Paint } from './core/log.ts';
 export type { Box, ImageSize, PixelBox } from './data/boxes.ts';
 export type { Rejection } from './data/rejections.ts';
@@ -62,7 +63,7 @@ export type { ExportOptions, OutsideName, OutsidePart, OutsidePlaces } from './e
 export {
   type DrawnShare,
   type EvaluationEvent,
-  type FeatureCounts,
+  type MicroBatchEvent,
   type PatchEvent,
   type RunEvent,
   readEvents,

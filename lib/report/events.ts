@@ -3,6 +3,7 @@
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { writeFileAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
+import type { FeatureCounts } from '../core/feature-counts.ts';
 
 /** Loss of the examples of one task within a step. */
 export interface TaskLoss {
@@ -20,15 +21,6 @@ export interface DrawnShare {
   samples: number;
   /** Supervised tokens. */
   tokens: number;
-}
-
-/** What the cache of visual features did since it was told last: images found and not found, and what became of entries. */
-export interface FeatureCounts {
-  hits: number;
-  misses: number;
-  corrupt: number;
-  evicted: number;
-  unstored: number;
 }
 
 /** One update of the parameters. */

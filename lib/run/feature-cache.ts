@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunConfig } from '../config/schema.ts';
+import type { FeatureCounts } from '../core/feature-counts.ts';
 import type { Logger } from '../core/log.ts';
 import { cacheDir } from '../core/paths.ts';
 import { keyedLoader } from '../data/feature-store/keyed-image.ts';
@@ -16,7 +17,6 @@ import type { Tower } from '../model/minigpt.ts';
 import { seeEach } from '../model/see-each.ts';
 import type { ParamStore } from '../model/store.ts';
 import { seenSize, towerHash } from '../model/vision/seen.ts';
-import type { FeatureCounts } from '../train/loop.ts';
 import { countsBetween, describeCounts, NO_COUNTS } from './feature-counts.ts';
 import type { SummaryTracker } from './summary.ts';
 

@@ -1,6 +1,6 @@
 /** Sums of what a feature cache did, and how they are told. */
 
-import type { FeatureCounts } from '../train/loop.ts';
+import type { FeatureCounts } from '../core/feature-counts.ts';
 
 /** Of a cache that was not used yet. */
 export const NO_COUNTS: FeatureCounts = { hits: 0, misses: 0, corrupt: 0, evicted: 0, unstored: 0 };

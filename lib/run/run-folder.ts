@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTemporaryName, writeFileAtomic } from '../core/atomic.ts';
 import { TristageError } from '../core/errors.ts';
-import type { FeatureCounts } from '../report/events.ts';
+import type { FeatureCounts } from '../core/feature-counts.ts';
 import type { MixtureShare } from './shares.ts';
 
 /** Names within a run folder. */

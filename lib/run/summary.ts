@@ -1,9 +1,10 @@
 /** What a run comes to: first and last loss, time, speed; counted over all its parts when it was interrupted. */
 
 import type { RunConfig } from '../config/schema.ts';
+import type { FeatureCounts } from '../core/feature-counts.ts';
 import type { EngineInfo } from '../engine/engine.ts';
 import { readEvents } from '../report/events.ts';
-import type { FeatureCounts, StepRecord } from '../train/loop.ts';
+import type { StepRecord } from '../train/loop.ts';
 import { addCounts, NO_COUNTS } from './feature-counts.ts';
 import type { RunSummary } from './run-folder.ts';
 

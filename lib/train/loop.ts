@@ -1,5 +1,7 @@
 /** The loop over steps: data, update, hooks. It knows neither model nor files; whoever assembles a run injects both. */
 
+import type { FeatureCounts } from '../core/feature-counts.ts';
+
 /** What one update reports. */
 export interface UpdateReport {
   /** Mean over the supervised tokens of the global batch, in nats. */
@@ -17,20 +19,6 @@ export interface UpdateReport {
   features?: FeatureCounts | undefined;
   /** Set when a loss or gradient was not finite, so that the weights stayed as they were. */
   skipped?: SkippedUpdate | undefined;
-}
-
-/** What a feature cache did. */
-export interface FeatureCounts {
-  /** Different images of a batch whose features were there. */
-  hits: number;
-  /** Those that the tower had to see. */
-  misses: number;
-  /** Entries that were damaged, and then computed anew. */
-  corrupt: number;
-  /** Entries that gave way to others. */
-  evicted: number;
-  /** Entries that found no room or could not be written. */
-  unstored: number;
 }
 
 /** An update that was left out. */

@@ -235,7 +235,7 @@ describe('bootstrap: quickstart', () => {
     program(join(project, 'dist/bin/quickstart.js'));
     const { status, output, calls } = bootstrap(['quickstart', '--engine', 'tensorflow', '--short']);
     assert.equal(status, 0, output);
-    assert.equal(calls[0], 'tristage.js setup --engine tensorflow --json');
+    assert.equal(calls[0], 'tristage.js setup --engine tensorflow --json --known');
     assert.match(calls[1] ?? '', /^quickstart\.js --engine tensorflow --short --setup-seconds \d+$/);
     assert.equal(calls.length, 2);
   });
@@ -243,7 +243,7 @@ describe('bootstrap: quickstart', () => {
   test('without its engine nothing is trained: status 5', () => {
     const { status, calls } = bootstrap(['quickstart'], { BROKEN_ENGINE: 'torch' });
     assert.equal(status, 5);
-    assert.deepEqual(calls, ['tristage.js setup --engine torch --json']);
+    assert.deepEqual(calls, ['tristage.js setup --engine torch --json --known']);
   });
 
   test('the status of the quickstart is passed on', () => {

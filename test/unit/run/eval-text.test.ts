@@ -22,6 +22,7 @@ test('each task is named once, also where it has details and no figure of its ow
       ['vqa', 'mean over types'],
       ['', 'all'],
       ['caption', 'exact'],
+      ['', 'tokenF1'],
     ],
   );
 });
