@@ -31,7 +31,7 @@ export interface ImageWorkers {
 export interface ImageWorkersOptions extends LoadImageOptions {
   /** Worker threads; 0 decodes in this thread's own background and resizes in this thread. Default 1. */
   threads?: number;
-  /** Images that one worker has at a time, so that it decodes one while it resizes another; the others wait here. Default 4. */
+  /** Images that one worker has at a time, so that it decodes one while it resizes another, and is not left without work while this thread is busy. Default 8. */
   atOnce?: number;
   /** Milliseconds after which a worker that gave no answer counts as hung. Default one minute. */
   patience?: number;
@@ -61,7 +61,7 @@ const PATIENCE = 60_000;
 
 /** Starts the workers; idle workers do not keep the process alive. */
 export function createImageWorkers(options: ImageWorkersOptions): ImageWorkers {
-  const { threads = 1, atOnce = 4, patience = PATIENCE, startPatience = PATIENCE, module, ...how } = options;
+  const { threads = 1, atOnce = 8, patience = PATIENCE, startPatience = PATIENCE, module, ...how } = options;
   const url = module ?? new URL('./image-worker.ts', import.meta.url);
   const pool = openPool({ url, threads, atOnce, patience, startPatience, how });
   const borrow: ImageWorkers['borrow'] = async (image) => {
