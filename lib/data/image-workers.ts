@@ -31,7 +31,10 @@ export interface ImageWorkers {
 export interface ImageWorkersOptions extends LoadImageOptions {
   /** Worker threads; 0 decodes in this thread's own background and resizes in this thread. Default 1. */
   threads?: number;
-  /** Images that one worker has at a time, so that it decodes one while it resizes another, and is not left without work while this thread is busy. Default 8. */
+  /**
+   * Images that one worker has at a time: it decodes one while it resizes another, and has work left while this thread is busy.
+   * Default 8.
+   */
   atOnce?: number;
   /** Milliseconds after which a worker that gave no answer counts as hung. Default one minute. */
   patience?: number;
