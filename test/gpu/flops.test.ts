@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { preset } from '../../lib/model/presets.ts';
-import { stepFlops } from './flops.ts';
+import { stepFlops } from '../../lib/run/bench/step/flops.ts';
 
 test('a step of the 7B model is two passes through LLaMA and one through the vision transformer', () => {
   const config = preset('minigptv2-7b');
@@ -13,6 +13,7 @@ test('a step of the 7B model is two passes through LLaMA and one through the vis
   const vision = 39 * (2 * 1025 * (4 * 1408 ** 2 + 2 * 1408 * 6144) + 4 * 1025 ** 2 * 1408) + 2 * 1024 * 1408 * 588;
   const projector = 4 * 256 * 5632 * 4096;
   const head = 4 * 4096 * 32000;
-  assert.equal(stepFlops(config, { tokens, logits: 1 }), llama + vision + projector + head);
-  assert.equal(stepFlops(config, { tokens, logits: 33 }) - stepFlops(config, { tokens, logits: 1 }), 32 * head);
+  const flops = (logits: number) => stepFlops(config, { images: 1, projected: 1, tokens, pairs: tokens ** 2, logits });
+  assert.equal(flops(1), llama + vision + projector + head);
+  assert.equal(flops(33) - flops(1), 32 * head);
 });

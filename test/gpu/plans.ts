@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../lib/model/config.ts';
 import { preset } from '../../lib/model/presets.ts';
 import { modelShapes } from '../../lib/model/shapes.ts';
 import { OP_CASES, opCasesOf } from '../../lib/run/bench/op-cases.ts';
-import { stepFlops } from './flops.ts';
+import { stepFlops } from '../../lib/run/bench/step/flops.ts';
 import type { OpsPlan } from './parts/ops.ts';
 
 /** One model whose step is measured with growing micro-batches; both sides read it. */
@@ -39,6 +39,8 @@ interface StepSizes {
 
 function stepPlan(name: string, model: ModelConfig, sizes: StepSizes): StepPlan {
   const { tokens, answer } = sizes;
+  // All pairs: plain attention computes those that causality hides too.
+  const sample = { images: 1, projected: 1, tokens, pairs: tokens ** 2 };
   const shapes = [...modelShapes(model)].map(([weight, shape]): [string, number[]] => [weight, [...shape]]);
   return {
     name,
@@ -50,8 +52,8 @@ function stepPlan(name: string, model: ModelConfig, sizes: StepSizes): StepPlan 
     lr: 1e-5,
     ...sizes,
     flops: {
-      supervised: stepFlops(model, { tokens, logits: answer }),
-      everywhere: stepFlops(model, { tokens, logits: tokens }),
+      supervised: stepFlops(model, { ...sample, logits: answer }),
+      everywhere: stepFlops(model, { ...sample, logits: tokens }),
     },
   };
 }

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <node_api.h>
 
+#include <initializer_list>
+
 #include "loans.h"
 #include "operators.h"
 #include "pool.h"
@@ -199,19 +201,24 @@ napi_value isExclusive(napi_env env, napi_callback_info info) {
   });
 }
 
+// Counts as an array of JavaScript.
+napi_value numbersOf(napi_env env, std::initializer_list<size_t> numbers) {
+  napi_value result;
+  check(env, napi_create_array_with_length(env, numbers.size(), &result));
+  uint32_t place = 0;
+  for (const size_t value : numbers) {
+    napi_value number;
+    check(env, napi_create_int64(env, static_cast<int64_t>(value), &number));
+    check(env, napi_set_element(env, result, place++, number));
+  }
+  return result;
+}
+
 // stats(): [live tensors, live bytes, peak bytes]; resetPeak()
 napi_value stats(napi_env env, napi_callback_info) {
   return guarded(env, "stats", [&] {
     const TensorTable& table = instanceOf(env).table;
-    const size_t numbers[] = {table.liveTensors(), table.liveBytes(), table.peakBytes()};
-    napi_value result;
-    check(env, napi_create_array_with_length(env, 3, &result));
-    for (uint32_t i = 0; i < 3; i++) {
-      napi_value number;
-      check(env, napi_create_int64(env, static_cast<int64_t>(numbers[i]), &number));
-      check(env, napi_set_element(env, result, i, number));
-    }
-    return result;
+    return numbersOf(env, {table.liveTensors(), table.liveBytes(), table.peakBytes()});
   });
 }
 
@@ -219,15 +226,7 @@ napi_value stats(napi_env env, napi_callback_info) {
 napi_value memory(napi_env env, napi_callback_info) {
   return guarded(env, "memory", [&] {
     const PoolStats pool = poolStats();
-    const size_t numbers[] = {pool.used, pool.kept, pool.peak};
-    napi_value result;
-    check(env, napi_create_array_with_length(env, 3, &result));
-    for (uint32_t i = 0; i < 3; i++) {
-      napi_value number;
-      check(env, napi_create_int64(env, static_cast<int64_t>(numbers[i]), &number));
-      check(env, napi_set_element(env, result, i, number));
-    }
-    return result;
+    return numbersOf(env, {pool.used, pool.kept, pool.peak});
   });
 }
 

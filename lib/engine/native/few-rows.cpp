@@ -5,9 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TRISTAGE_VARIANTS 1
-#endif
+#include "processor.h"
 
 namespace tristage {
 
@@ -52,12 +50,8 @@ namespace avx512 {
 
 static const FewRowsLoops& choose() {
 #ifdef TRISTAGE_VARIANTS
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw")) {
-    return avx512::table;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::table;
+  if (hasAvx512()) return avx512::table;
+  if (hasAvx2()) return avx2::table;
 #endif
   return baseline::table;
 }
