@@ -87,6 +87,20 @@ const loss = z
   })
   .describe('What is minimised: the mean cross-entropy of the supervised tokens of a global batch.');
 
+const projectorFit = z
+  .strictObject({
+    images: z.int().min(1).max(1_000_000).default(1024).describe('So many of the run’s first images are looked at.'),
+    ridge: z
+      .number()
+      .positive()
+      .max(1e6)
+      .default(0.01)
+      .describe('Weight of the penalty on large values, in mean variances of an input.'),
+  })
+  .describe(
+    'A projector that begins at random is fitted before the first step: by ridge regression of visual tokens onto the words of the answers about their image. Without effect where the projector comes from a checkpoint or a file. Absent: it begins at random, as the reference.',
+  );
+
 /** Schema of `train`. */
 export const trainSchema = z
   .strictObject({
@@ -114,6 +128,7 @@ export const trainSchema = z
     optimizer,
     schedule: schedule.prefault({}),
     loss: loss.prefault({}),
+    projectorFit: projectorFit.optional(),
     clip: z
       .number()
       .positive()

@@ -8,7 +8,7 @@ import type { Plain } from '../config/tree.ts';
 import type { Source } from '../data/source.ts';
 import { PRESET_NAMES, preset } from '../model/presets.ts';
 import { type Stage, stageBreaches } from '../train/stage.ts';
-import { examRules, featureRules } from './train-rules.ts';
+import { examRules, featureRules, fitRules } from './train-rules.ts';
 import { patchRules } from './vision-rules.ts';
 
 /** Sources and stages that a run may name: the project's own and the user's. */
@@ -41,6 +41,7 @@ function stageRule(config: RunConfig, registry: Registry): RuleIssue[] {
     ...patchRules(config, { stage, sources }),
     ...examRules(config, stage),
     ...featureRules(config, stage),
+    ...fitRules(config, stage),
   ];
 }
 

@@ -56,3 +56,17 @@ export function featureRules({ data, train }: RunConfig, stage: Stage): RuleIssu
     },
   ];
 }
+
+/** Only what a run trains is fitted. */
+export function fitRules({ train }: RunConfig, stage: Stage): RuleIssue[] {
+  const trains = train.trainable ?? stage.trains;
+  if (train.projectorFit === undefined || trains.includes('projector')) return [];
+  return [
+    {
+      path: ['train', 'projectorFit'],
+      message: 'a projector that does not train is not fitted either',
+      found: `train.projectorFit, and ${trains.join(', ')} train${trains.length > 1 ? '' : 's'}`,
+      expected: 'no train.projectorFit, or projector among train.trainable',
+    },
+  ];
+}

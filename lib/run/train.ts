@@ -27,6 +27,7 @@ import { dumpedCheckpoints } from './dump.ts';
 import { type Examiner, openExaminer } from './examiner.ts';
 import { runFacts } from './facts.ts';
 import { openRunFeatures, type RunFeatures, tellFeatures } from './feature-cache.ts';
+import { fitProjector, fitsProjector } from './fit-projector.ts';
 import { openGuard } from './guard.ts';
 import { identityOf } from './identity.ts';
 import { strangeWeights } from './known-weights.ts';
@@ -145,6 +146,8 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
   const ledger = openLedger(join(folder, RUN_FILES.ledger));
   if (from === 0) await ledger.append(leftOutOf(data));
   const features = await openRunFeatures({ config, model: assembled.model, engine, logger });
+  if (fitsProjector(config, assembled.random))
+    await fitProjector({ config, model: assembled.model, data, features, logger });
   const loader = openLoader({
     features: features?.store,
     config,

@@ -41,6 +41,8 @@ export interface Assembled {
   model: MiniGpt;
   /** Names that a checkpoint must hold: everything but frozen weights of published files. */
   stored: ReadonlySet<string>;
+  /** Names that nothing held: they begin with random numbers. */
+  random: ReadonlySet<string>;
   /** Files that hold the other names. */
   external: readonly ExternalFile[];
   /** What each file was found to hold. */
@@ -79,9 +81,10 @@ export async function assembleModel(request: AssembleRequest): Promise<Assembled
     await openPublished(request, { dtypeOf, sources });
     checkComplete(request, shapes, sources);
     const stored = new Set([...shapes.keys()].filter((name) => trainable(name) || !sources.external.has(name)));
+    const random = new Set([...shapes.keys()].filter((name) => !sources.holders.has(name)));
     const source = async (name: string) => sources.holders.get(name)?.read(name);
     const model = await loadMiniGpt({ config, trainable, seed, source, storage });
-    return { model, stored, external: await hashFiles(sources.files), loads: sources.loads };
+    return { model, stored, random, external: await hashFiles(sources.files), loads: sources.loads };
   } finally {
     for (const { close } of sources.opened) await close();
   }
