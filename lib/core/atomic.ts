@@ -49,23 +49,34 @@ async function syncTree(folder: string): Promise<void> {
 /**
  * Writes a file so that a reader sees either the old content or the whole new one, even after a power cut.
  * Creates the folder if it does not exist. On failure the target is untouched and no temporary file stays.
+ * @param options see {@link writeStreamAtomic}
  */
-export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  await writeStreamAtomic(path, (handle) => handle.writeFile(content));
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options?: { durable?: boolean },
+): Promise<void> {
+  await writeStreamAtomic(path, (handle) => handle.writeFile(content), options);
 }
 
 /**
  * As {@link writeFileAtomic}, for content that comes in pieces.
  * @param write writes everything to the handle and leaves it open
+ * @param options `durable` false leaves it to the system when bytes and name reach the disk: after a power cut the file may be
+ *   there with less than its content, which its reader must notice. Default true
  */
-export async function writeStreamAtomic(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+export async function writeStreamAtomic(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  { durable = true }: { durable?: boolean } = {},
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = temporaryBeside(path);
   try {
     const handle = await open(temporary, 'wx');
     try {
       await write(handle);
-      await handle.sync();
+      if (durable) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -74,7 +85,7 @@ export async function writeStreamAtomic(path: string, write: (handle: FileHandle
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncFolder(dirname(path));
+  if (durable) await syncFolder(dirname(path));
 }
 
 /**

@@ -1,8 +1,7 @@
 /** The size of a feature cache: what lies in its folder, and what gives way when it is full. */
 
-import { randomBytes } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isTemporaryName } from '../../core/atomic.ts';
 
 /** Entries lie in 256 folders by the first byte of their hash. */
@@ -22,11 +21,6 @@ const TOGETHER = 64;
 /** Where the entry of a hash lies within the cache folder. */
 export function entryPath(dir: string, name: string): string {
   return join(dir, name.slice(0, 2), `${name.slice(2)}.features`);
-}
-
-/** A name to write under before a file gets its own: `removeAbandoned` knows it. */
-export function temporaryPath(dir: string, name: string): string {
-  return join(dir, name.slice(0, 2), `.tmp-${randomBytes(6).toString('hex')}-${name.slice(2)}`);
 }
 
 interface Found {
@@ -105,7 +99,7 @@ async function filesIn(dir: string, now: number): Promise<Found[]> {
       for (const file of await Promise.all(some)) if (file !== undefined) found.push(file);
     }
   }
-  const abandoned = found.filter(({ path, usedMs }) => !path.endsWith('.features') && now - usedMs > ABANDONED_MS);
+  const abandoned = found.filter(({ path, usedMs }) => isTemporaryName(basename(path)) && now - usedMs > ABANDONED_MS);
   for (const { path } of abandoned) await rm(path, { force: true });
   const gone = new Set(abandoned);
   return found.filter((file) => !gone.has(file));

@@ -5,11 +5,11 @@
  */
 
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, stat } from 'node:fs/promises';
+import { writeFileAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
-import { createBudget, entryPath, temporaryPath } from './budget.ts';
+import { createBudget, entryPath } from './budget.ts';
 import { asKept, decodeEntry, type EntryShape, encodeEntry, entryBytes, type FeatureDtype } from './entry.ts';
 
 export interface FeatureStoreOptions {
@@ -77,7 +77,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const write = async (shape: EntryShape, values: Float32Array): Promise<void> => {
     try {
       if (await budget.room(bytes)) {
-        await writeEntry(dir, shape, encodeEntry(values, shape));
+        // Not synced: what a power cut leaves of it has a wrong checksum, and costs one image to be seen again.
+        await writeFileAtomic(entryPath(dir, shape.name), encodeEntry(values, shape), { durable: false });
         budget.added(bytes);
         if (damaged.has(shape.name)) damaged.set(shape.name, 'replaced');
       } else counts.unstored++;
@@ -139,25 +140,6 @@ async function makeFolder(dir: string): Promise<void> {
       fix: 'choose another data.featureCache.dir',
       cause,
     });
-  }
-}
-
-async function writeEntry(dir: string, { name }: EntryShape, bytes: Uint8Array): Promise<void> {
-  const path = entryPath(dir, name);
-  const temporary = temporaryPath(dir, name);
-  await mkdir(dirname(path), { recursive: true });
-  try {
-    // Not synced: what a power cut leaves of it has a wrong checksum, and costs one image to be seen again.
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(bytes);
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, mock } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
   isTemporaryName,
@@ -40,6 +40,22 @@ describe('atomic files', () => {
     await assert.rejects(failing, /half way/);
     assert.equal(await readFile(path, 'utf8'), 'old');
     assert.deepEqual(await readdir(join(folder, 'half')), ['file.txt']);
+  });
+
+  it('and their folder are synced, unless nobody asks for it', async () => {
+    const handle = await open(import.meta.filename);
+    await handle.close();
+    const sync = mock.method(Object.getPrototypeOf(handle), 'sync');
+    try {
+      await writeFileAtomic(join(folder, 'synced/file.txt'), 'one');
+      assert.equal(sync.mock.callCount(), 2);
+      await writeFileAtomic(join(folder, 'synced/file.txt'), 'two', { durable: false });
+      assert.equal(sync.mock.callCount(), 2);
+    } finally {
+      sync.mock.restore();
+    }
+    assert.equal(await readFile(join(folder, 'synced/file.txt'), 'utf8'), 'two');
+    assert.deepEqual(await readdir(join(folder, 'synced')), ['file.txt']);
   });
 });
 

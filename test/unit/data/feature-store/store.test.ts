@@ -11,7 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { type FeatureStoreOptions, openFeatureStore } from '../../../../lib/data/feature-store/store.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
@@ -211,8 +211,8 @@ test('files of others stay; what a killed process left half-written goes after a
   const dir = folder();
   await filled(dir, [1]);
   const [path] = files(dir) as [string];
-  const left = join(path, '../.tmp-0123456789ab-left');
-  const fresh = join(path, '../.tmp-0123456789ac-fresh');
+  const left = join(path, `../.tmp-0123456789ab-${basename(path)}`);
+  const fresh = join(path, `../.tmp-0123456789ac-${basename(path)}`);
   const foreign = [join(dir, 'notes.txt'), join(path, '../notes.txt')];
   for (const one of [left, fresh, ...foreign]) writeFileSync(one, 'x'.repeat(10 * BYTES));
   utimesSync(left, 1e9, 1e9);
