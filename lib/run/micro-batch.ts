@@ -10,16 +10,12 @@ import { limitTensors, tensorBytes } from '../engine/out-of-memory.ts';
 import type { Registry } from './config.ts';
 import { encodeOptionsOf, type OpenData, orderOf } from './data.ts';
 import type { MicroBatch } from './facts.ts';
-import { freeMemory } from './free-memory.ts';
 import { modelConfigOf } from './model-config.ts';
 import { measureSteps } from './planning/measure.ts';
-import { planMemory } from './planning/memory.ts';
+import { largestThatFits } from './planning/micro-batch.ts';
 import type { Recorder } from './recorder.ts';
 import { RUN_FILES, writeRunJson } from './run-folder.ts';
 import type { SmallerPasses } from './update.ts';
-
-/** Share of the memory that the estimate may fill: it is within a tenth of what is measured (docs/memory.md). */
-const MARGIN = 0.9;
 
 /**
  * Decides the micro-batch of a run.
@@ -44,47 +40,24 @@ export async function chooseMicroBatch(request: {
     const why = microBatch === undefined ? 'the whole global batch' : 'train.microBatch';
     return { examples: fixedMicroBatch(config.train) ?? globalBatch, by: 'config', why };
   }
-  const chosen = await largestThatFits(request);
+  const chosen = await chosenByMemory(request);
   logger.info(`micro-batch: ${chosen.examples} of ${globalBatch} (${chosen.why})`);
   return chosen;
 }
 
-async function largestThatFits({
+async function chosenByMemory({
   config,
   data,
   registry,
   engine,
   logger,
 }: Parameters<typeof chooseMicroBatch>[0]): Promise<MicroBatch> {
-  const { globalBatch } = config.train;
-  const memory = await memoryFor(config, engine);
   const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
   const { steps } = await measureSteps({ config, data, stream: orderOf(config, data), encode });
   const opened = { ...config, engine: { ...config.engine, backend: engine.backend, device: engine.device } };
-  const bytesOf = (microBatch: number) => planMemory({ config: opened, registry, steps, microBatch }).total;
-  const sizes = divisors(globalBatch);
-  const fitting = sizes.find((size) => bytesOf(size) <= MARGIN * memory.bytes);
-  const examples = fitting ?? 1;
-  const why = `auto: about ${gigabytes(bytesOf(examples))} of ${gigabytes(memory.bytes)}, ${memory.from}`;
-  if (fitting === undefined)
-    logger.warn(`a micro-batch of 1 takes more than ${gigabytes(MARGIN * memory.bytes)} by estimate`);
+  const { examples, why, warning } = await largestThatFits({ config: opened, registry, steps });
+  if (warning !== undefined) logger.warn(warning);
   return { examples, by: 'auto', why };
-}
-
-async function memoryFor(
-  { engine: { memory } }: RunConfig,
-  { device }: EngineInfo,
-): Promise<{ bytes: number; from: string }> {
-  return memory === undefined ? freeMemory(device) : { bytes: memory * 1e9, from: 'engine.memory' };
-}
-
-/** From the largest to 1. */
-function divisors(of: number): number[] {
-  return Array.from({ length: of }, (_, i) => of - i).filter((size) => of % size === 0);
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(3)} GB`;
 }
 
 /** Keeps what runs on the CPU within `engine.memory`, so that a step that would take more fails and can be cut, not the process. */

@@ -15,7 +15,7 @@ import { openRuns } from '../plugins.ts';
 import { inheritedPieces } from '../vocabulary.ts';
 import { brokenLimits } from './limits.ts';
 import { measureSource, measureSteps } from './measure.ts';
-import { planMemory } from './memory.ts';
+import { type PlannedMemory, plannedMemory } from './micro-batch.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
 import { type PlannedSpeed, plannedSpeed } from './speed.ts';
 import { describeRun } from './text.ts';
@@ -93,18 +93,24 @@ async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
   const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
   const sources = await sourcesOf({ config, data, plan, stream, encode }, planning);
   const { facts: step, steps: looked } = await measureSteps({ config, data, stream, encode });
+  const memory = await plannedMemory({ config, registry: run.registry, steps: looked });
   const { steps } = plan;
   // Where rows are packed, samples share images; a few steps say how many.
   const images = config.data.packing === undefined ? sum(sources.map(withImages)) : steps * step.images;
   const totals = { steps, samples: sum(sources.map(({ samples }) => samples)), images: Math.round(images) };
   return {
-    ...commonOf(run, config, { plan, bytes: checkpointBytes(config, run.registry), speed }),
+    ...commonOf(run, config, { plan: inPasses(plan, memory), bytes: checkpointBytes(config, run.registry), speed }),
     totals: { ...totals, tokens: Math.round(steps * step.tokens) },
     sources,
     step,
-    memory: planMemory({ config, registry: run.registry, steps: looked }),
+    ...memory,
     ...(config.data.packing === undefined ? {} : { packedRow: config.data.packing.maxTokens }),
   };
+}
+
+/** The plan of a run whose file leaves its micro-batch open. */
+function inPasses(plan: RunPlan, { microBatch }: PlannedMemory): RunPlan {
+  return microBatch === undefined ? plan : { ...plan, microBatches: Math.ceil(plan.globalBatch / microBatch.examples) };
 }
 
 function withImages({ samples, withImage }: SourcePlan): number {

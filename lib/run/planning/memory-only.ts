@@ -3,14 +3,13 @@
 import { TristageError } from '../../core/errors.ts';
 import { type Registry, stageOf } from '../config.ts';
 import { openRuns } from '../plugins.ts';
-import { type MemoryPlan, planMemory } from './memory.ts';
 import { memoryLines } from './memory-text.ts';
+import { microBatchLines, type PlannedMemory, plannedMemory } from './micro-batch.ts';
 
 /** The memory of a run, and that as lines for people. */
-export interface MemoryOfRun {
+export interface MemoryOfRun extends PlannedMemory {
   file: string;
   name: string;
-  memory: MemoryPlan;
   lines: string[];
 }
 
@@ -24,11 +23,14 @@ export async function memoryOnly(request: {
   registry: Registry;
 }): Promise<MemoryOfRun[]> {
   const runs = await openRuns(request.files, { registry: request.registry, set: request.set });
-  return runs.map(({ file, config, registry }) => {
+  const results: MemoryOfRun[] = [];
+  for (const { file, config, registry } of runs) {
     if (stageOf(config, registry).objective === 'patches') throw noTexts(file, config.stage);
-    const memory = planMemory({ config, registry, steps: [] });
-    return { file, name: config.name, memory, lines: memoryLines(memory) };
-  });
+    const planned = await plannedMemory({ config, registry, steps: [] });
+    const lines = [...microBatchLines(planned, config.train.globalBatch), ...memoryLines(planned.memory)];
+    results.push({ file, name: config.name, ...planned, lines });
+  }
+  return results;
 }
 
 function noTexts(where: string, stage: string): TristageError {

@@ -2,7 +2,7 @@
 
 import type { RunPlan } from '../../train/plan.ts';
 import type { SourceFacts, StepFacts } from './measure.ts';
-import type { MemoryPlan } from './memory.ts';
+import type { PlannedMemory } from './micro-batch.ts';
 import type { PlannedSpeed } from './speed.ts';
 
 /** One line of the mixture. */
@@ -33,7 +33,8 @@ export interface RunTotals {
   tokens: number;
 }
 
-export interface PlannedRun {
+/** All of a run; its memory is absent where no texts are trained. */
+export interface PlannedRun extends Partial<PlannedMemory> {
   file: string;
   name: string;
   stage: string;
@@ -45,8 +46,6 @@ export interface PlannedRun {
   step?: StepFacts;
   /** Most tokens of a packed row; absent where rows are not packed. */
   packedRow?: number;
-  /** Absent where no texts are trained. */
-  memory?: MemoryPlan;
   disk: { checkpointBytes: number; kept: number; bytes: number };
   /** Absent where nobody said how fast the run is. */
   duration?: PlannedSpeed & { seconds: number };

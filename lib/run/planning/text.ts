@@ -2,6 +2,7 @@
 
 import { formatDuration } from '../progress.ts';
 import { memoryLines } from './memory-text.ts';
+import { microBatchLines } from './micro-batch.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
 import { size } from './size.ts';
 
@@ -12,6 +13,7 @@ export function describeRun(run: Omit<PlannedRun, 'lines'>): string[] {
     ...totalLines(run),
     ...sourceLines(run),
     ...packingLines(run),
+    ...microBatchLines(run, run.plan.globalBatch),
     ...(run.memory === undefined ? [] : memoryLines(run.memory)),
     ...diskLines(run),
     ...durationLines(run),

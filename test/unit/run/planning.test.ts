@@ -10,6 +10,7 @@ import { TristageError } from '../../../lib/core/errors.ts';
 import { badSample } from '../../../lib/data/sample.ts';
 import { defineSource } from '../../../lib/data/source.ts';
 import { type PlanRequest, planRuns } from '../../../lib/run/planning/index.ts';
+import { memoryOnly } from '../../../lib/run/planning/memory-only.ts';
 import { keptLines, newFolder, tinyFile } from '../../e2e/tiny-scenes.ts';
 
 /** Texts whose answers have so many words; the first `broken` samples cannot be used. */
@@ -67,6 +68,41 @@ test('a plan counts samples, epochs and tokens of each source, and images, token
   const text = run.lines.join('\n');
   for (const part of ['100 steps of 4 samples', '95th percentile', '0:50 at 8.00 samples a second', 'are padding']) {
     assert.ok(text.includes(part), `${part} in ${text}`);
+  }
+});
+
+test('a micro-batch that the file leaves to the memory is the one that fits by estimate, and the plan says so', async () => {
+  const auto = ['train.globalBatch=8', 'train.microBatch=auto'];
+  const [whole] = await planOf({ set: [...auto, 'engine.memory=100'] });
+  assert.deepEqual([whole?.memory?.microBatch, whole?.microBatch?.examples, whole?.plan.microBatches], [8, 8, 1]);
+  const [single] = await planOf({ set: [...auto, 'engine.memory=0.01'] });
+  assert.deepEqual([single?.memory?.microBatch, single?.microBatch?.examples, single?.plan.microBatches], [1, 1, 8]);
+  const [text, little] = [whole, single].map((run) => run?.lines.join('\n') ?? '');
+  assert.match(text ?? '', /micro-batch: 8 of 8 by estimate \(auto: about .* GB of 100 GB, engine.memory\)/);
+  assert.match(
+    little ?? '',
+    /micro-batch: 1 of 8 by estimate .*a micro-batch of 1 takes more than .*, micro-batch 1: /s,
+  );
+
+  const request = { files: [tinyFile()], set: [...auto, 'engine.memory=100'], registry };
+  const [alone] = await memoryOnly(request);
+  assert.deepEqual([alone?.microBatch?.examples, alone?.memory.microBatch], [8, 8]);
+  assert.match(alone?.lines[0] ?? '', /^micro-batch: 8 of 8 by estimate/);
+
+  const [said] = await planOf({ set: ['train.globalBatch=8', 'train.microBatch=2'] });
+  assert.deepEqual([said?.memory?.microBatch, said?.microBatch, said?.plan.microBatches], [2, undefined, 4]);
+  assert.doesNotMatch(said?.lines.join('\n') ?? '', /by estimate/);
+});
+
+test('where nothing says how much memory is free, a plan says so and shows the whole global batch', async () => {
+  const path = process.env['PATH'];
+  process.env['PATH'] = '';
+  try {
+    const [run] = await planOf({ set: ['train.globalBatch=8', 'train.microBatch=auto', 'engine.device=cuda'] });
+    assert.deepEqual([run?.memory?.microBatch, run?.microBatch?.examples], [8, 8]);
+    assert.match(run?.lines.join('\n') ?? '', /nothing says how much memory is free here: no answer of nvidia-smi/);
+  } finally {
+    process.env['PATH'] = path;
   }
 });
 
