@@ -148,7 +148,7 @@ async function questioned(
   try {
     const scored = await evaluateModel({ ...asking, model, see: features?.see });
     await features?.close();
-    if (features !== undefined) logger.info(describeCounts(features.counts()));
+    if (features !== undefined) logger.info(`features: ${describeCounts(features.counts())}`);
     return scored;
   } finally {
     disposeMiniGpt(model);

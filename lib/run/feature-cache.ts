@@ -152,7 +152,7 @@ export async function tellFeatures(
   await features?.close();
   tracker.addFeatures(features?.counts());
   const counts = tracker.features();
-  if (counts !== undefined) logger.info(describeCounts(counts));
+  if (counts !== undefined) logger.info(`features: ${describeCounts(counts)}`);
   return counts;
 }
 

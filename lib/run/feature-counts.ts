@@ -39,5 +39,5 @@ export function describeCounts(counts: FeatureCounts): string {
     [unstored, 'not stored, for lack of room'],
   ] as const;
   const told = rest.filter(([count]) => count > 0).map(([count, what]) => `; ${count} ${what}`);
-  return `features: ${hits} of ${hits + misses} images from the cache, ${misses} computed${told.join('')}`;
+  return `${hits} of ${hits + misses} images from the cache, ${misses} computed${told.join('')}`;
 }

@@ -2,15 +2,18 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FeatureCounts } from '../../core/feature-counts.ts';
 import type { BadSample } from '../../data/ledger.ts';
 import { estimatesOf } from '../../eval/metrics/figures.ts';
 import type { Metrics } from '../../eval/metrics/summary.ts';
 import { type RunEvent, readEvents, type StepEvent } from '../../report/events.ts';
+import { percent } from '../../report/html/format.ts';
 import type { Figures, MixtureLine, ReportedEvaluation, ReportedRun } from '../../report/html/report.ts';
 import { eventWarnings } from '../../report/html/warnings.ts';
 import type { EvalReport } from '../eval-report.ts';
 import { recordedExports } from '../exports.ts';
 import type { runFacts } from '../facts.ts';
+import { addCounts, describeCounts, hitShare, NO_COUNTS } from '../feature-counts.ts';
 import { RUN_FILES, type RunSummary, readSummary } from '../run-folder.ts';
 import { mixtureShares } from '../shares.ts';
 import { readSettings } from './find-runs.ts';
@@ -48,7 +51,7 @@ export function readReportedRun(folder: string): ReportedRun {
     events,
     mixture: summary?.mixture ?? mixtureSoFar(facts, events),
     evaluation,
-    facts: facts === undefined ? [] : factRows(facts, { folder, summary }),
+    facts: [...(facts === undefined ? [] : factRows(facts, { folder, summary })), ...cacheRow(events)],
     config: readFileSync(join(folder, RUN_FILES.config), 'utf8'),
     settings: new Map(flattened(settings)),
   };
@@ -154,6 +157,19 @@ function factRows(
       `SHA-256 ${sha256.slice(0, HASH_DIGITS)}…`,
     ]),
   ].map(([name, value]): [string, string] => [name ?? '', value ?? '']);
+}
+
+/** What the feature cache did in all parts of a run so far; nothing where none was used. */
+function cacheRow(events: readonly RunEvent[]): [string, string][] {
+  let counts: FeatureCounts | undefined;
+  for (const event of events) {
+    if (!('features' in event) || event.features === undefined) continue;
+    const isTotal = event.event === 'interrupted' || event.event === 'end';
+    counts = isTotal ? event.features : addCounts(counts ?? NO_COUNTS, event.features);
+  }
+  return counts === undefined
+    ? []
+    : [['feature cache', `${percent(hitShare(counts))} hits: ${describeCounts(counts)}`]];
 }
 
 /** Values by dotted path; a list of single values is one value. */

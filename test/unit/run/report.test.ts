@@ -10,6 +10,7 @@ import { openGallery } from '../../../lib/run/report/gallery.ts';
 import { refreshReport, writeReport } from '../../../lib/run/report/index.ts';
 import { readReportedRun } from '../../../lib/run/report/read-run.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { stepEvent } from '../report/html/report-support.ts';
 import { makeEvaluation, makeRun } from './made-run.ts';
 
 const folder = () => temporaryFolder('tristage-report-');
@@ -113,6 +114,22 @@ test('samples that were replaced are counted by cause, the most frequent first',
     '2 of laion, E_IMAGE; the first: b.jpg: truncated',
     '1 of laion, E_TEXT; the first: a: truncated',
   ]);
+});
+
+test('what the feature cache did stands among the facts, over all parts of the run, where one was used', () => {
+  const path = makeRun({ folder: folder(), name: 'cached', steps: 9, done: 0 });
+  const counts = (hits: number, misses: number, corrupt = 0) => ({ hits, misses, corrupt, evicted: 0, unstored: 0 });
+  const add = (event: object) => appendFileSync(join(path, 'events.jsonl'), `${JSON.stringify(event)}\n`);
+  const row = () => readReportedRun(path).facts.filter(([name]) => name === 'feature cache');
+  assert.deepEqual(row(), []);
+  add(stepEvent(1, { features: counts(0, 4) }));
+  add(stepEvent(2, { features: counts(3, 1) }));
+  assert.deepEqual(row(), [['feature cache', '37.5 % hits: 3 of 8 images from the cache, 5 computed']]);
+  // What an interrupted run says of itself is of all its parts.
+  add({ event: 'interrupted', step: 2, features: counts(3, 5, 1) });
+  add({ event: 'evaluation', step: 3, figures: {}, seconds: 1, features: counts(8, 0) });
+  const all = '68.8 % hits: 11 of 16 images from the cache, 5 computed; 1 damaged entries replaced';
+  assert.deepEqual(row(), [['feature cache', all]]);
 });
 
 test('the newest evaluation counts, its chance beside it; without one the last examination during training', async () => {
