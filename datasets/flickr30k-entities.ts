@@ -24,7 +24,7 @@ export function parseSentence(line: string): Segment[] | undefined {
   let at = 0;
   for (const match of line.matchAll(PHRASE)) {
     segments.push({ text: line.slice(at, match.index) });
-    const [whole, chain, text] = match as unknown as [string, string, string];
+    const [whole, chain = '', text = ''] = match;
     segments.push(chain === NOT_VISUAL ? { text } : { text: text.trim(), chain });
     at = match.index + whole.length;
   }

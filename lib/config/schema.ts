@@ -113,8 +113,8 @@ function sourceLine(source: SourceDeclaration, keys: Record<string, z.ZodType>):
 
 /** One line of a list of sources: which keys it may have depends on its source. */
 function linesOf<Line>({ sources }: SchemaNames, keys: Record<string, z.ZodType>): z.ZodType<Line> {
-  const lines = sources.map((source) => sourceLine(source, keys)) as unknown as [z.ZodObject, ...z.ZodObject[]];
-  return z.discriminatedUnion('source', lines) as unknown as z.ZodType<Line>;
+  const lines = sources.map((source) => sourceLine(source, keys)) as [z.ZodObject, ...z.ZodObject[]];
+  return z.discriminatedUnion('source', lines) as z.ZodType<Line>;
 }
 
 /**

@@ -25,7 +25,7 @@ export function parseTypedBox(text: string): TypedBox {
   if (parts.length !== 4) throw badBox(`${parts.length} numbers: ${text}`, FORMS);
   const wrong = parts.find((part) => !NUMBER.test(part));
   if (wrong !== undefined) throw badBox(wrong === '' ? `an empty number in ${text}` : `${wrong} in ${text}`, FORMS);
-  const corners = parts.map(Number) as unknown as PixelBox;
+  const corners = parts.map(Number) as [number, number, number, number];
   if (Math.min(...corners) < 0) throw badBox(text, 'no number below 0: the origin is the top left corner');
   if (Math.max(...corners) <= 1) return checkOrder({ unit: 'fractions', corners }, text);
   if (corners.some((value) => value > 0 && value < 1)) {

@@ -80,7 +80,11 @@ export function parsePhrases(text: string): GroundedPhrase[] {
   }));
 }
 
-function boxOf(match: RegExpExecArray): Box | undefined {
+/**
+ * The box of a match whose first four groups are its numbers.
+ * @returns undefined when one exceeds 100
+ */
+export function boxOf(match: RegExpExecArray): Box | undefined {
   const [x1, y1, x2, y2] = match.slice(1, 5).map(Number) as [number, number, number, number];
   if (Math.max(x1, y1, x2, y2) > BOX_STEPS) return undefined;
   return [x1 / BOX_STEPS, y1 / BOX_STEPS, x2 / BOX_STEPS, y2 / BOX_STEPS];
@@ -113,9 +117,14 @@ export function toPixels(box: Box, size: ImageSize): PixelBox {
   return [box[0] * size.width, box[1] * size.height, box[2] * size.width, box[3] * size.height];
 }
 
+/** A box whose sides are changed, each on its own and all in the same way. */
+export function mapBox([x1, y1, x2, y2]: Box, change: (side: number) => number): Box {
+  return [change(x1), change(y1), change(x2), change(y2)];
+}
+
 /** The part of a box inside the image, or undefined when nothing of it is inside. */
 export function clipBox(box: Box): Box | undefined {
-  const [x1, y1, x2, y2] = box.map((value) => Math.min(Math.max(value, 0), 1)) as [number, number, number, number];
+  const [x1, y1, x2, y2] = mapBox(box, (side) => Math.min(Math.max(side, 0), 1));
   return x1 < x2 && y1 < y2 ? [x1, y1, x2, y2] : undefined;
 }
 

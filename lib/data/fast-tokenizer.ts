@@ -56,7 +56,7 @@ export async function fastTokenizer({ json, config = {} }: FastTokenizerFiles, n
     return text;
   };
   const addedIds = new Set(added.map((token) => Number(token['id'])));
-  const decoder = whole.decoder as unknown as ((pieces: string[]) => string) | null;
+  const decoder = whole.decoder as ((pieces: string[]) => string) | null;
   const spell = (run: readonly number[]): string => {
     const pieces = run.map(piece);
     if (isByteLevel(file['decoder'])) return bytesAsText(pieces);

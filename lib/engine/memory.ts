@@ -20,7 +20,7 @@ export function liveTensors(): LiveTensors {
 export function measurePeak<T>(f: () => T): { result: T; peak: LiveTensors } {
   const start = liveTensors();
   const peak = { tensors: 0, bytes: 0 };
-  const state = tf.engine().state as unknown as Record<string, number>;
+  const { state } = tf.engine();
   const restore = [
     watch(state, 'numTensors', (value) => {
       peak.tensors = Math.max(peak.tensors, value - start.tensors);
@@ -37,8 +37,8 @@ export function measurePeak<T>(f: () => T): { result: T; peak: LiveTensors } {
 }
 
 /** Replaces a counter by an accessor that reports each change; returns the function that puts it back. */
-function watch(state: Record<string, number>, field: string, seen: (value: number) => void): () => void {
-  let current = state[field]!;
+function watch<F extends string>(state: Record<F, number>, field: F, seen: (value: number) => void): () => void {
+  let current: number = state[field];
   Object.defineProperty(state, field, {
     configurable: true,
     enumerable: true,

@@ -1,6 +1,6 @@
 /** The boxes of an answer in both units, with the phrases that they belong to. */
 
-import { type Box, type ImageSize, type PixelBox, toPixels } from '../data/boxes.ts';
+import { type Box, type ImageSize, mapBox, type PixelBox, toPixels } from '../data/boxes.ts';
 import { phrasesOfAnswer } from './parse-answer.ts';
 
 /** A box that an answer names. */
@@ -26,6 +26,6 @@ export function answerBoxes(answer: string, size?: ImageSize): AnswerBox[] {
 /** A box in fractions, and in pixels where the size of the image is known. */
 export function inBothUnits(fractions: Box, size?: ImageSize): Omit<AnswerBox, 'phrase'> {
   if (size === undefined) return { fractions };
-  const pixels = toPixels(fractions, size).map((value) => Math.round(value * 100) / 100) as unknown as PixelBox;
+  const pixels = mapBox(toPixels(fractions, size), (side) => Math.round(side * 100) / 100);
   return { fractions, pixels };
 }

@@ -3,7 +3,7 @@
  * tokens. Reading forgives that much and no more, the same way every time; what stays unreadable counts as not answered.
  */
 
-import { BOX_DELIMITER, BOX_STEPS, type Box } from '../data/boxes.ts';
+import { BOX_DELIMITER, type Box, boxOf } from '../data/boxes.ts';
 
 /** A box of an answer with the phrase that it belongs to. */
 export interface NamedBox {
@@ -107,10 +107,8 @@ export function normaliseAnswer(answer: string): string {
 function findBoxes(text: string): FoundBox[] {
   const found: FoundBox[] = [];
   for (const match of text.matchAll(ANY_BOX)) {
-    const steps = match.slice(1, 5).map(Number);
-    if (steps.some((step) => step > BOX_STEPS)) continue;
-    const [x1, y1, x2, y2] = steps.map((step) => step / BOX_STEPS) as [number, number, number, number];
-    found.push({ box: [x1, y1, x2, y2], start: match.index, end: match.index + match[0].length });
+    const box = boxOf(match);
+    if (box !== undefined) found.push({ box, start: match.index, end: match.index + match[0].length });
   }
   return found;
 }

@@ -1,5 +1,6 @@
 /** Rows of parquet files, one row group in memory at a time. */
 
+import { types } from 'node:util';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { TristageError } from '../core/errors.ts';
 
@@ -42,7 +43,7 @@ function plain(value: unknown): unknown {
     return Number.isSafeInteger(number) ? number : String(value);
   }
   if (Array.isArray(value)) return value.map(plain);
-  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number | bigint>, plain);
+  if (types.isTypedArray(value)) return Array.from<unknown, unknown>(value, plain);
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
   return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, plain(child)]));
 }

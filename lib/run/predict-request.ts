@@ -3,7 +3,7 @@
 import { closest } from '../config/suggest.ts';
 import { TristageError } from '../core/errors.ts';
 import { boxOnImage, parseTypedBox, type TypedBox } from '../data/box-argument.ts';
-import { type Box, formatBox, type ImageSize, parseBox } from '../data/boxes.ts';
+import { type Box, formatBox, type ImageSize, mapBox, parseBox } from '../data/boxes.ts';
 import { evaluationInstruction, isIdentified, TASKS, type Task } from '../data/task.ts';
 import { ENGINES, type EngineName } from '../engine/engine.ts';
 
@@ -136,6 +136,6 @@ export function instructionFor({ task, text, box }: AskedQuestion, image?: Image
   if (box === undefined || image === undefined) return { instruction: evaluationInstruction(task, text) };
   const asked = boxOnImage(box, image);
   // The text form cuts digits off, and 0.29 x 100 is a little below 29.
-  const steps = asked.map((side) => side + 1e-9) as unknown as Box;
+  const steps = mapBox(asked, (side) => side + 1e-9);
   return { instruction: evaluationInstruction(task, formatBox(steps)), box: asked };
 }

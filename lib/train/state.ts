@@ -84,7 +84,7 @@ export function parseState(value: unknown, where: string): TrainState {
     throw stateError(`${where}: lineage`, lineage, 'a list of runs with name, stage, step, model and sources');
   if (!(Array.isArray(vocabulary) && vocabulary.every((id) => Number.isSafeInteger(id) && id >= 0)))
     throw stateError(`${where}: vocabulary`, vocabulary, 'a list of token ids');
-  return state as unknown as TrainState;
+  return value as TrainState;
 }
 
 function isAncestor(value: unknown): value is Ancestor {

@@ -26,7 +26,7 @@ interface RecordingState {
 }
 
 function recordingState(): RecordingState {
-  return tf.engine().state as unknown as RecordingState;
+  return tf.engine().state as RecordingState;
 }
 
 /** Whether an operation run now would be recorded. */

@@ -2,7 +2,8 @@
 import { type Tensor, tf, type Variable } from '../tf.ts';
 import { defineFusedOp, runFused } from './fused-op.ts';
 
-interface AdamWAttrs {
+/** What one update depends on beside its tensors. */
+export type AdamWAttrs = {
   lr: number;
   beta1: number;
   beta2: number;
@@ -10,12 +11,12 @@ interface AdamWAttrs {
   weightDecay: number;
   /** 1 for the first update of this parameter. */
   step: number;
-}
+};
 
 defineFusedOp({
   kernelName: 'AdamWUpdate',
   composite: ({ param, grad, m, v }, attrs) => {
-    const { lr, beta1, beta2, eps, weightDecay, step } = attrs as unknown as AdamWAttrs;
+    const { lr, beta1, beta2, eps, weightDecay, step } = attrs as AdamWAttrs;
     const decayed = weightDecay === 0 ? param! : tf.mul(param!, 1 - lr * weightDecay);
     const first = tf.add(tf.mul(m!, beta1), tf.mul(grad!, 1 - beta1));
     const second = tf.add(tf.mul(v!, beta2), tf.mul(tf.square(grad!), 1 - beta2));

@@ -16,7 +16,7 @@ export function mix32(value: number): number {
 defineFusedOp({
   kernelName: 'DropoutMask',
   composite: (_inputs, attrs) => {
-    const { rowKeys, columns, rate } = attrs as unknown as { rowKeys: Int32Array; columns: number; rate: number };
+    const { rowKeys, columns, rate } = attrs as { rowKeys: Int32Array; columns: number; rate: number };
     const mask = new Float32Array(rowKeys.length * columns);
     const kept = Math.fround(1 / (1 - rate));
     const threshold = Math.floor(rate * 2 ** 32);
@@ -38,5 +38,5 @@ export interface DropoutMaskArgs {
 
 /** @returns f32[rows, columns] of 0 and 1 / (1 - rate) */
 export function dropoutMask({ rowKeys, columns, rate }: DropoutMaskArgs): Tensor {
-  return runFused('DropoutMask', {}, { rowKeys, columns, rate })[0]!;
+  return runFused('DropoutMask', {}, { rowKeys, columns, rate })[0];
 }

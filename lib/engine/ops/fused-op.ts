@@ -124,8 +124,7 @@ export function registerFusedKernels(
 
 /** The composite of an op as a kernel function; its intermediate tensors are freed when it returns. */
 export function compositeKernel(op: FusedOp): KernelFunc {
-  return ({ inputs, attrs }) =>
-    tf.tidy(() => op.composite(inputs as unknown as TensorMap, (attrs ?? {}) as unknown as Attrs));
+  return ({ inputs, attrs }) => tf.tidy(() => op.composite(inputs as TensorMap, (attrs ?? {}) as Attrs));
 }
 
 /** All declared fused ops, for tests that hold kernels against composites. */
@@ -143,7 +142,7 @@ export function runFused(
   kernelName: string,
   inputs: Readonly<Record<string, Tensor | undefined>>,
   attrs: Attrs = {},
-): Tensor[] {
+): [Tensor, ...Tensor[]] {
   const present: NamedTensorMap = {};
   let name = kernelName;
   for (const [key, tensor] of Object.entries(inputs)) {
@@ -160,6 +159,6 @@ export function runFused(
       fix: 'open an engine with openEngine(), which registers the fused kernels',
     });
   }
-  const result = tf.engine().runKernel(name, present, attrs as unknown as NamedAttrMap) as Tensor | Tensor[];
+  const result = tf.engine().runKernel(name, present, attrs as NamedAttrMap) as Tensor | [Tensor, ...Tensor[]];
   return Array.isArray(result) ? result : [result];
 }

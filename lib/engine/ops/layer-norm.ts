@@ -15,8 +15,8 @@ defineFusedOp({
     savedInputs: { x: ['x', 'weight'], weight: ['x'] },
     savedOutputs: { 1: ['x', 'weight'], 2: ['x', 'weight'] },
     thunks: (dy, { x, weight, out1, out2 }) => ({
-      x: () => runFused('LayerNormGradX', { dy, x: x!, weight: weight!, mean: out1!, rstd: out2! })[0]!,
-      weight: () => runFused('LayerNormGradWeight', { dy, x: x!, mean: out1!, rstd: out2! })[0]!,
+      x: () => runFused('LayerNormGradX', { dy, x: x!, weight: weight!, mean: out1!, rstd: out2! })[0],
+      weight: () => runFused('LayerNormGradWeight', { dy, x: x!, mean: out1!, rstd: out2! })[0],
       bias: () => tf.sum(asRows(dy), 0),
     }),
   },

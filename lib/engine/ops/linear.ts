@@ -38,5 +38,5 @@ defineFusedOp({
  * @returns f32[..., O]
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  return runFused('Linear', { x, weight, bias })[0]!;
+  return runFused('Linear', { x, weight, bias })[0];
 }

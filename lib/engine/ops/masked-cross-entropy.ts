@@ -21,7 +21,7 @@ defineFusedOp({
     savedInputs: { logits: ['logits'], labels: ['logits'] },
     savedOutputs: { 1: ['logits'] },
     thunks: (dy, { logits, labels, out1 }) => ({
-      logits: () => runFused('MaskedCrossEntropyGrad', { dy, logits, labels, lse: out1 })[0]!,
+      logits: () => runFused('MaskedCrossEntropyGrad', { dy, logits, labels, lse: out1 })[0],
     }),
   },
 });

@@ -45,5 +45,5 @@ export interface PatchEmbedArgs {
 
 /** @returns f32[B, (S / patch)^2, D], row-major */
 export function patchEmbed({ pixels, weight, bias }: PatchEmbedArgs): Tensor {
-  return runFused('PatchEmbed', { pixels, weight, bias }, { patch: weight.shape[3]! })[0]!;
+  return runFused('PatchEmbed', { pixels, weight, bias }, { patch: weight.shape[3]! })[0];
 }

@@ -13,8 +13,8 @@ defineFusedOp({
     savedInputs: { x: ['x', 'weight'], weight: ['x'] },
     savedOutputs: { 1: ['x', 'weight'] },
     thunks: (dy, { x, weight, out1 }) => ({
-      x: () => runFused('RmsNormGradX', { dy, x: x!, weight: weight!, rstd: out1! })[0]!,
-      weight: () => runFused('RmsNormGradWeight', { dy, x: x!, rstd: out1! })[0]!,
+      x: () => runFused('RmsNormGradX', { dy, x: x!, weight: weight!, rstd: out1! })[0],
+      weight: () => runFused('RmsNormGradWeight', { dy, x: x!, rstd: out1! })[0],
     }),
   },
 });

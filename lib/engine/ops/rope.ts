@@ -14,7 +14,7 @@ defineFusedOp({
     savedInputs: { cos: ['x'], sin: ['x'] },
     // A rotation is orthogonal: its gradient is the rotation by the opposite angle.
     thunks: (dy, { cos, sin }, { inverse }) => ({
-      x: () => runFused('Rope', { x: dy, cos: cos!, sin: sin! }, { inverse: !inverse })[0]!,
+      x: () => runFused('Rope', { x: dy, cos: cos!, sin: sin! }, { inverse: !inverse })[0],
     }),
   },
 });
@@ -26,5 +26,5 @@ defineFusedOp({
  * @returns f32[B, H, T, D]
  */
 export function rope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  return runFused('Rope', { x, cos, sin }, { inverse: false })[0]!;
+  return runFused('Rope', { x, cos, sin }, { inverse: false })[0];
 }

@@ -34,5 +34,5 @@ defineFusedOp({
  * @returns f32[..., D]
  */
 export function swiGlu(gate: Tensor, up: Tensor): Tensor {
-  return runFused('SwiGlu', { gate, up })[0]!;
+  return runFused('SwiGlu', { gate, up })[0];
 }

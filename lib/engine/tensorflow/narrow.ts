@@ -144,7 +144,7 @@ function gathering(kernel: KernelFunc, { node, store }: { node: NodeBackend; sto
   const others = widening(kernel, store);
   return (call) => {
     const { x, indices } = call.inputs;
-    const { axis, batchDims } = call.attrs as unknown as { axis: number; batchDims: number };
+    const { axis, batchDims } = call.attrs as { axis: number; batchDims: number };
     const isRowPick = x !== undefined && indices !== undefined && axis === 0 && batchDims === 0;
     if (store.count === 0 || !isRowPick || !store.isNarrow(x)) return others(call);
     const { binding } = node;

@@ -157,7 +157,7 @@ function load(addon: Addon, device: TensorflowOptions['device']): void {
 
 /** The native binding behind the tfjs backend. */
 function binding(): Binding {
-  return (tf.backend() as unknown as { binding: Binding }).binding;
+  return (tf.backend() as tf.KernelBackend & { binding: Binding }).binding;
 }
 
 /** Tensors that live inside the TensorFlow library. */

@@ -3,7 +3,7 @@
  * on the given truths (a search that is exact for texts and near the best for boxes); scoring it with the metric itself gives chance.
  */
 
-import { BOX_STEPS, type Box, formatBox, formatPhrase } from '../../data/boxes.ts';
+import { BOX_STEPS, type Box, formatBox, formatPhrase, mapBox } from '../../data/boxes.ts';
 import type { SceneObject } from '../../data/sample.ts';
 import { type NamedBox, normaliseAnswer, normalisePhrase } from '../parse-answer.ts';
 import { boxesAgree } from './box-accuracy.ts';
@@ -113,15 +113,15 @@ function shortlist<T>(candidates: readonly T[], score: (candidate: T) => number)
 
 /** The box of the highest score among those of a coarse grid, moved corner by corner while that helps. */
 function searchBox(score: (box: Box) => number): Box {
-  let steps = [0, 0, BOX_STEPS, BOX_STEPS];
-  let reached = score(boxOf(steps));
-  const attempt = (trial: readonly number[]): boolean => {
-    const [x1, y1, x2, y2] = trial as [number, number, number, number];
+  let steps: Box = [0, 0, BOX_STEPS, BOX_STEPS];
+  let reached = score(inFractions(steps));
+  const attempt = (trial: Box): boolean => {
+    const [x1, y1, x2, y2] = trial;
     if (x1 < 0 || y1 < 0 || x2 > BOX_STEPS || y2 > BOX_STEPS || x1 >= x2 || y1 >= y2) return false;
-    const found = score(boxOf(trial));
+    const found = score(inFractions(trial));
     if (found <= reached) return false;
     reached = found;
-    steps = [...trial];
+    steps = trial;
     return true;
   };
   for (let x1 = 0; x1 < BOX_STEPS; x1 += GRID) {
@@ -132,12 +132,12 @@ function searchBox(score: (box: Box) => number): Box {
     }
   }
   for (const move of MOVES) while (neighbours(steps, move).some(attempt));
-  return boxOf(steps);
+  return inFractions(steps);
 }
 
 /** Boxes with one side moved, or shifted as a whole. */
-function neighbours(steps: readonly number[], move: number): number[][] {
-  const shifts = [
+function neighbours([x1, y1, x2, y2]: Box, move: number): Box[] {
+  const shifts: Box[] = [
     [1, 0, 0, 0],
     [0, 1, 0, 0],
     [0, 0, 1, 0],
@@ -146,14 +146,14 @@ function neighbours(steps: readonly number[], move: number): number[][] {
     [0, 1, 0, 1],
   ];
   return [move, -move].flatMap((by) =>
-    shifts.map((shift) => steps.map((step, side) => step + by * (shift[side] as number))),
+    shifts.map(([left, top, right, bottom]): Box => [x1 + by * left, y1 + by * top, x2 + by * right, y2 + by * bottom]),
   );
 }
 
-function boxOf(steps: readonly number[]): Box {
-  return steps.map((step) => step / BOX_STEPS) as unknown as Box;
+function inFractions(steps: Box): Box {
+  return mapBox(steps, (step) => step / BOX_STEPS);
 }
 
 function onGrid(box: Box): Box {
-  return boxOf(box.map((value) => Math.round(value * BOX_STEPS)));
+  return mapBox(box, (side) => Math.round(side * BOX_STEPS) / BOX_STEPS);
 }

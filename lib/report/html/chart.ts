@@ -52,7 +52,7 @@ interface LightElement {
 export function drawChart({ description, width, height, options }: ChartRequest): Html {
   page ??= parseHTML('<!doctype html><html><body></body></html>').document as object;
   const style = { fontSize: '12px', fontFamily: 'inherit', background: 'none', color: 'inherit' };
-  const drawn = Plot.plot({ ...options, document: page, width, height, style }) as unknown as LightElement;
+  const drawn = Plot.plot({ ...options, document: page, width, height, style }) as LightElement;
   drawn.querySelector('style')?.remove();
   for (const element of drawn.querySelectorAll('*')) {
     element.removeAttribute('aria-label');

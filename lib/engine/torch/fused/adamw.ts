@@ -1,5 +1,6 @@
 /** One AdamW update, in place where nobody else sees the tensors (mathematics: ops/adamw-update.ts). */
 
+import type { AdamWAttrs } from '../../ops/adamw-update.ts';
 import { type Handle, native, operator, withTemporaries } from '../binding.ts';
 import type { Kernel, KernelTable } from '../kernels/kernel.ts';
 
@@ -12,15 +13,6 @@ const divideInPlace = operator<void>('aten::div_.Scalar');
 const fusedAdamW = operator<void>('tristage::adamw_');
 const multiplyInPlace = operator<void>('aten::mul_.Scalar');
 const squareRoot = operator('aten::sqrt');
-
-interface AdamWAttrs {
-  lr: number;
-  beta1: number;
-  beta2: number;
-  eps: number;
-  weightDecay: number;
-  step: number;
-}
 
 interface AdamWTensors {
   param: Handle;
@@ -59,7 +51,7 @@ const adamWUpdate: Kernel = ({ backend, inputs, attrs }) => {
   try {
     const [param, m, v] = [own('param'), own('m'), own('v')];
     const tensors = { param: param.handle, grad, m: m.handle, v: v.handle };
-    const options = attrs as unknown as AdamWAttrs;
+    const options = attrs as AdamWAttrs;
     if (backend.device === 'cpu') {
       const { lr, beta1, beta2, eps, weightDecay, step } = options;
       fusedAdamW(param.handle, grad, m.handle, v.handle, lr, beta1, beta2, eps, weightDecay, step);
