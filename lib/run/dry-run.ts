@@ -93,12 +93,15 @@ async function dryVision(run: ResolvedRun, { weights }: Weights): Promise<DryRun
   return told({ run, config: run.config, bytes, plan, weights, lines });
 }
 
-/** The plan of a run of the tower alone, the bytes of its checkpoints, and both for people. */
-export async function visionDryPlan(run: ResolvedRun): Promise<{ plan: RunPlan; bytes: number; lines: string[] }> {
+/** The plan of a run of the tower alone, the bytes of its checkpoints, both for people, and how many kinds of object it tells apart. */
+export async function visionDryPlan(
+  run: ResolvedRun,
+): Promise<{ plan: RunPlan; bytes: number; lines: string[]; kinds: number }> {
   const data = await openVisionData(run.config, run.registry);
   try {
     const plan = visionPlan(run.config, data);
-    return { plan, bytes: FLOAT * MOMENTS * plan.trainable, lines: describeVision(plan, data) };
+    const bytes = FLOAT * MOMENTS * plan.trainable;
+    return { plan, bytes, lines: describeVision(plan, data), kinds: data.kinds.length };
   } finally {
     await data.close();
   }

@@ -28,8 +28,7 @@ export interface FactsRequest {
   engine: EngineInfo;
   plan: RunPlan;
   external: readonly ExternalFile[];
-  /** Absent where no texts are trained. */
-  microBatch?: MicroBatch;
+  microBatch: MicroBatch;
 }
 
 /** The content of run.json. */
@@ -44,7 +43,7 @@ export function runFacts({ config, engine, plan, external, microBatch }: FactsRe
     opened: new Date().toISOString(),
     engine,
     plan,
-    ...(microBatch && { microBatch }),
+    microBatch,
     weights: external,
   };
 }

@@ -10,26 +10,46 @@ import { limitTensors, tensorBytes } from '../engine/out-of-memory.ts';
 import type { Registry } from './config.ts';
 import { encodeOptionsOf, type OpenData, orderOf } from './data.ts';
 import type { MicroBatch } from './facts.ts';
+import type { SmallerPasses } from './fitting.ts';
 import { modelConfigOf } from './model-config.ts';
 import { measureSteps } from './planning/measure.ts';
+import { type CommonMemory, planMemory } from './planning/memory.ts';
 import { largestThatFits } from './planning/micro-batch.ts';
+import { planTowerMemory } from './planning/tower-memory.ts';
 import type { Recorder } from './recorder.ts';
 import { RUN_FILES, writeRunJson } from './run-folder.ts';
-import type { SmallerPasses } from './update.ts';
 
-/**
- * Decides the micro-batch of a run.
- * @param request `folder`: of the run; where an earlier part recorded its choice for the same setting, that stays
- */
-export async function chooseMicroBatch(request: {
+interface ChoiceRequest {
   config: RunConfig;
-  data: OpenData;
-  registry: Registry;
   engine: EngineInfo;
+  /** Of the run; where an earlier part recorded its choice for the same setting, that stays. */
   folder: string;
   logger: Logger;
-}): Promise<MicroBatch> {
-  const { config, folder, logger } = request;
+}
+
+/** Bytes that a run takes, by its micro-batch; of the settings with the engine that is open in place of the one that was asked for. */
+type EstimateOf = (opened: RunConfig) => Promise<(microBatch?: number) => CommonMemory>;
+
+/** Decides the micro-batch of a run that trains on texts. */
+export async function chooseMicroBatch(
+  request: ChoiceRequest & { data: OpenData; registry: Registry },
+): Promise<MicroBatch> {
+  const { data, registry } = request;
+  return await choose(request, async (config) => {
+    const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
+    const { steps } = await measureSteps({ config, data, stream: orderOf(config, data), encode });
+    return (microBatch) => planMemory({ config, registry, steps, microBatch });
+  });
+}
+
+/** Decides the micro-batch of a run that trains the vision tower alone. */
+export async function chooseTowerMicroBatch(request: ChoiceRequest & { kinds: number }): Promise<MicroBatch> {
+  const { kinds } = request;
+  return await choose(request, async (config) => (microBatch) => planTowerMemory({ config, kinds, microBatch }));
+}
+
+async function choose(request: ChoiceRequest, estimateOf: EstimateOf): Promise<MicroBatch> {
+  const { config, engine, folder, logger } = request;
   const { globalBatch, microBatch } = config.train;
   const recorded = recordedMicroBatch(folder);
   if (recorded !== undefined && (microBatch === 'auto' || recorded.by === 'memory')) {
@@ -40,23 +60,10 @@ export async function chooseMicroBatch(request: {
     const why = microBatch === undefined ? 'the whole global batch' : 'train.microBatch';
     return { examples: fixedMicroBatch(config.train) ?? globalBatch, by: 'config', why };
   }
-  const chosen = await chosenByMemory(request);
-  logger.info(`micro-batch: ${chosen.examples} of ${globalBatch} (${chosen.why})`);
-  return chosen;
-}
-
-async function chosenByMemory({
-  config,
-  data,
-  registry,
-  engine,
-  logger,
-}: Parameters<typeof chooseMicroBatch>[0]): Promise<MicroBatch> {
-  const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
-  const { steps } = await measureSteps({ config, data, stream: orderOf(config, data), encode });
   const opened = { ...config, engine: { ...config.engine, backend: engine.backend, device: engine.device } };
-  const { examples, why, warning } = await largestThatFits({ config: opened, registry, steps });
+  const { examples, why, warning } = await largestThatFits(opened, await estimateOf(opened));
   if (warning !== undefined) logger.warn(warning);
+  logger.info(`micro-batch: ${examples} of ${globalBatch} (${why})`);
   return { examples, by: 'auto', why };
 }
 
@@ -76,7 +83,7 @@ export async function unlimitMemory({ engine: { memory } }: RunConfig): Promise<
 /** Says, in the events and in run.json, that passes get smaller: a run that goes on begins with the smaller ones. */
 export function smallerPasses(of: {
   folder: string;
-  facts: { microBatch?: MicroBatch };
+  facts: { microBatch: MicroBatch };
   recorder: Pick<Recorder, 'write'>;
   logger: Logger;
 }): (change: SmallerPasses) => Promise<void> {

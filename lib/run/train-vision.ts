@@ -7,27 +7,27 @@ import { printConfig } from '../config/print.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { type PatchSettings, patchesSchema } from '../config/schema-patches.ts';
 import { writeFileAtomic } from '../core/atomic.ts';
+import { collectGarbage } from '../core/collect.ts';
 import { TristageError } from '../core/errors.ts';
 import { type EngineInfo, openEngine } from '../engine/engine.ts';
-import { disposeParams, trainableOf } from '../model/store.ts';
+import { disposeParams } from '../model/store.ts';
 import type { AdamW } from '../train/adamw.ts';
 import { runLoop, type UpdateReport } from '../train/loop.ts';
-import { learningRate } from '../train/schedule.ts';
 import { checkResume, parseState, trainState } from '../train/state.ts';
-import { evaluatePatches } from '../train/vision-accuracy.ts';
 import type { PatchModel } from '../train/vision-model.ts';
-import { type PatchBatch, patchStep } from '../train/vision-step.ts';
+import type { PatchBatch } from '../train/vision-step.ts';
 import { runFacts } from './facts.ts';
 import { identityOf } from './identity.ts';
+import { chooseTowerMicroBatch, limitMemory, smallerPasses, unlimitMemory } from './micro-batch.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
 import { createRunFolder, RUN_FILES, type RunSummary, writeRunJson } from './run-folder.ts';
 import { startingPoint } from './starting-point.ts';
 import { summaryOf } from './summary.ts';
 import type { TrainRequest } from './train.ts';
-import { scheduleOf } from './update.ts';
 import { openVisionData, type VisionData } from './vision-data.ts';
 import { type VisionFile, writeVisionFile } from './vision-file.ts';
 import { describeVision, openVisionModel, visionPlan } from './vision-model.ts';
+import { heldOutMeasure, visionUpdater } from './vision-update.ts';
 
 /** Everything that is open while a run trains. */
 interface Session {
@@ -36,10 +36,13 @@ interface Session {
   settings: PatchSettings;
   engine: EngineInfo;
   data: VisionData;
-  heldOut: readonly PatchBatch[];
+  /** Measures the tower after so many steps. */
+  look: ReturnType<typeof heldOutMeasure>;
   model: PatchModel;
   optimizer: AdamW;
   recorder: Recorder;
+  /** What run.json says. */
+  facts: ReturnType<typeof runFacts>;
   /** Updates already done. */
   from: number;
   /** Folder of the newest checkpoint. */
@@ -62,6 +65,7 @@ export async function trainVision(request: TrainRequest): Promise<RunSummary> {
       return await runSession(session);
     } finally {
       session.recorder.close();
+      await unlimitMemory(session.config);
       session.optimizer.dispose();
       disposeParams(session.model.store);
     }
@@ -77,24 +81,33 @@ async function openSession(
   const { run, folder, logger } = request;
   const { config } = run;
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
-  const plan = visionPlan(config, data);
-  for (const line of describeVision(plan, data)) logger.info(line);
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend, device, threads });
   logger.info(
     `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
   );
+  const microBatch = await chooseTowerMicroBatch({ config, kinds: data.kinds.length, engine, folder, logger });
+  const plan = visionPlan(config, data, microBatch.examples);
+  for (const line of describeVision(plan, data)) logger.info(line);
   const settings = patchesSchema.parse(config.train.patches ?? {});
   const { model, optimizer, external } = await openVisionModel({ config, settings, data, checkpoint });
+  collectGarbage();
+  await limitMemory(config, engine);
   await createRunFolder(folder);
   await writeFileAtomic(join(folder, RUN_FILES.config), printConfig(config));
-  await writeRunJson(folder, RUN_FILES.run, runFacts({ config, engine, plan, external }));
+  const facts = runFacts({ config, engine, plan, external, microBatch });
+  await writeRunJson(folder, RUN_FILES.run, facts);
   const from = checkpoint?.step ?? 0;
   const recorder = await openRecorder(request, { config, engine, from });
   if (from > 0) logger.info(`going on after step ${from}`);
-  const heldOut = await data.heldOut(settings.heldOutImages);
+  const look = heldOutMeasure({
+    model,
+    batches: await data.heldOut(settings.heldOutImages),
+    onOutOfMemory: ({ step, to }) =>
+      logger.warn(`held-out images after step ${step} do not fit the memory: again, ${to} at once`),
+  });
   const saved = checkpoint?.path;
-  return { request, config, settings, engine, data, heldOut, model, optimizer, recorder, from, saved };
+  return { request, config, settings, engine, data, look, model, optimizer, recorder, facts, from, saved };
 }
 
 function checkState({ run, folder }: TrainRequest, checkpoint: Checkpoint, data: VisionData): void {
@@ -132,21 +145,20 @@ async function runSession(session: Session): Promise<RunSummary> {
 }
 
 /** The update of the loop; from time to time the tower is measured after it. */
-function updater(session: Session): (index: number, microBatches: PatchBatch[]) => Promise<UpdateReport> {
-  const { config, settings, model, optimizer } = session;
-  const { clip: clipNorm, steps } = config.train;
-  const trainable = trainableOf(model.store);
-  const schedule = scheduleOf(config);
+function updater(session: Session): (index: number, batch: PatchBatch) => Promise<UpdateReport> {
+  const { request, config, settings, model, optimizer, recorder, facts } = session;
   const { boxWeight, heldOutEvery } = settings;
-  return async (index, microBatches) => {
-    const lr = learningRate(schedule, index);
-    const result = await patchStep({ model, trainable, optimizer, microBatches, lr, boxWeight, clipNorm });
-    if (result.fault !== undefined) throw notFinite(session, index + 1, result.fault);
-    const { loss, gradNorm, patches, covered, classLoss, boxLoss } = result;
+  const { folder, logger } = request;
+  const update = visionUpdater({
+    ...{ config, model, optimizer, boxWeight, microBatch: facts.microBatch.examples },
+    onOutOfMemory: smallerPasses({ folder, facts, recorder, logger }),
+    faultOf: (step, fault) => notFinite(session, step, fault),
+  });
+  return async (index, batch) => {
+    const report = await update(index, batch);
     const done = index + 1;
-    if (done % heldOutEvery === 0 && done < steps) await measure(session, done);
-    const tasks = { class: { loss: classLoss, tokens: patches }, box: { loss: boxLoss, tokens: covered } };
-    return { loss, lr, gradNorm, tokens: patches, tasks };
+    if (done % heldOutEvery === 0 && done < config.train.steps) await measure(session, done);
+    return report;
   };
 }
 
@@ -165,21 +177,16 @@ function notFinite({ saved, request }: Session, step: number, fault: 'loss' | 'g
   });
 }
 
-async function measure({ model, heldOut, recorder, request }: Session, step: number): Promise<VisionFile['heldOut']> {
-  const images = heldOut.reduce((sum, { classes }) => sum + classes.length, 0) / patchesOf(model);
-  const measured = { images, ...(await evaluatePatches(model, heldOut)) };
+async function measure({ look, recorder, request }: Session, step: number): Promise<VisionFile['heldOut']> {
+  const measured = await look(step);
   recorder.write({ event: 'patches', step, ...measured });
   const { foreground: right, all: rightOfAll, boxOverlap } = measured;
   recorder.scalars(step, { 'heldout/foreground': right, 'heldout/all': rightOfAll, 'heldout/box_overlap': boxOverlap });
   const [objects, patches, overlap] = [right, rightOfAll, boxOverlap].map((share) => share.toFixed(3));
   request.logger.info(
-    `step ${step}: on ${images} held-out images ${objects} of the objects' patches right, ${patches} of all; box overlap ${overlap}`,
+    `step ${step}: on ${measured.images} held-out images ${objects} of the objects' patches right, ${patches} of all; box overlap ${overlap}`,
   );
   return measured;
-}
-
-function patchesOf({ config }: PatchModel): number {
-  return (config.imageSize / config.patch) ** 2;
 }
 
 async function finish(session: Session, step: number): Promise<void> {

@@ -222,7 +222,7 @@ async function runSession(session: Session): Promise<RunSummary> {
   });
   const update = updater({
     ...{ config, model, optimizer: session.optimizer, features, onFault: guard },
-    microBatch: session.facts.microBatch?.examples ?? config.train.globalBatch,
+    microBatch: session.facts.microBatch.examples,
     onOutOfMemory: smallerPasses({ folder: request.folder, facts: session.facts, recorder, logger: request.logger }),
   });
   const result = await runLoop({

@@ -3,7 +3,6 @@
 import type { RunConfig } from '../config/schema.ts';
 import { TristageError } from '../core/errors.ts';
 import { type LoadedBatch, microBatches } from '../data/loaded-batch.ts';
-import { asOutOfMemory } from '../engine/out-of-memory.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
 import { trainableOf } from '../model/store.ts';
 import type { AdamW } from '../train/adamw.ts';
@@ -11,6 +10,7 @@ import type { SkippedUpdate, UpdateReport } from '../train/loop.ts';
 import { learningRate, type Schedule } from '../train/schedule.ts';
 import { type StepOptions, type StepResult, trainStep } from '../train/step.ts';
 import { type RunFeatures, type SeenPart, withSeen } from './feature-cache.ts';
+import { fitting, noRoom, type SmallerPasses } from './fitting.ts';
 import { drawnBy } from './shares.ts';
 
 export interface UpdaterRequest {
@@ -25,16 +25,6 @@ export interface UpdaterRequest {
   onOutOfMemory: (change: SmallerPasses) => Promise<void>;
   /** Called when a loss or gradient is not finite; throws where the run is to stop. The weights are untouched. */
   onFault: (fault: Fault) => Promise<SkippedUpdate>;
-}
-
-/** Passes get smaller for want of memory. */
-export interface SmallerPasses {
-  /** Index of the update. */
-  index: number;
-  from: number;
-  to: number;
-  /** What the engine said. */
-  why: string;
 }
 
 /** An update that cannot be done. */
@@ -84,7 +74,7 @@ export function updater({
       },
       async (error) => {
         const to = smaller(batch, microBatch);
-        if (to === undefined) throw noRoom(error, index + 1);
+        if (to === undefined) throw noRoom(error, { where: `step ${index + 1}`, ...NO_ROOM });
         await onOutOfMemory({ index, from: microBatch, to, why: error.found ?? error.message });
         microBatch = to;
       },
@@ -107,21 +97,10 @@ export function updater({
   };
 }
 
-/**
- * Tries until it fits. A step that ran out of memory has changed nothing: its gradients are gone, and its masks depend on its number.
- * @param shrink makes the next attempt smaller, or throws
- */
-async function fitting<T>(attempt: () => Promise<T>, shrink: (error: TristageError) => Promise<void>): Promise<T> {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const memory = asOutOfMemory(error);
-      if (memory === undefined) throw error;
-      await shrink(memory);
-    }
-  }
-}
+const NO_ROOM = {
+  expected: 'room for one row at a time; tristage plan says what it takes',
+  fix: 'set train.recompute: true, shorten rows by data.maxTokens or data.packing.maxTokens, or set engine.precision: bf16',
+};
 
 /** Half the micro-batch, or less where that cuts nothing, since packed rows stay whole; undefined where nothing is left to cut. */
 function smaller(batch: LoadedBatch, microBatch: number): number | undefined {
@@ -130,19 +109,6 @@ function smaller(batch: LoadedBatch, microBatch: number): number | undefined {
     if (microBatches(batch, size).length > passes) return size;
   }
   return undefined;
-}
-
-function noRoom(error: TristageError, step: number): TristageError {
-  return new TristageError({
-    kind: 'resources',
-    code: 'E_MEMORY',
-    message: 'a step does not fit the memory, and its passes cannot be smaller',
-    where: `step ${step}`,
-    found: error.found ?? error.message,
-    expected: 'room for one row at a time; tristage plan says what it takes',
-    fix: 'set train.recompute: true, shorten rows by data.maxTokens or data.packing.maxTokens, or set engine.precision: bf16',
-    cause: error,
-  });
 }
 
 /** The learning rates of a run. */

@@ -1,6 +1,5 @@
 /** The images of a run that trains a vision tower: training batches a few steps ahead, and held-out batches for measuring. */
 
-import { fixedMicroBatch } from '../config/micro-batch.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { openPatchThread, type PatchFacts, type PatchImages, type PatchThread } from '../data/patch-scenes.ts';
 import { gridSide } from '../model/config.ts';
@@ -9,13 +8,15 @@ import { type Registry, sourceOf } from './config.ts';
 
 /** Steps that are drawn ahead of the one that trains. */
 const AHEAD = 3;
+/** Steps whose images are in memory: that which trains, and those ahead of it. */
+export const STEPS_AT_HAND = 1 + AHEAD;
 /** Held-out images of one pass through the tower. */
-const HELD_OUT_BATCH = 32;
+export const HELD_OUT_BATCH = 32;
 
 export interface VisionData extends PatchFacts {
   source: string;
-  /** The micro-batches of a step, a pure function of its index; consecutive steps are ready soonest. */
-  batch(step: number): Promise<PatchBatch[]>;
+  /** The images of a step, a pure function of its index; consecutive steps are ready soonest. */
+  batch(step: number): Promise<PatchBatch>;
   /** The first so many held-out images. */
   heldOut(images: number): Promise<PatchBatch[]>;
   close(): Promise<void>;
@@ -35,9 +36,8 @@ export async function openVisionData(config: RunConfig, registry: Registry): Pro
     grid: gridSide(vision),
   });
   const { globalBatch } = config.train;
-  const microBatch = fixedMicroBatch(config.train) ?? globalBatch;
   const { kinds, length, fingerprint, close } = thread;
-  const next = ahead((step) => drawStep(thread, { step, globalBatch, microBatch }));
+  const next = ahead((step) => thread.draw('train', step * globalBatch, globalBatch));
   return {
     source: line.source,
     kinds,
@@ -66,14 +66,6 @@ function ahead<T>(make: (step: number) => Promise<T>): (step: number) => Promise
     for (let next = step; next <= step + AHEAD; next++) void start(next);
     return start(step);
   };
-}
-
-async function drawStep(
-  thread: PatchThread,
-  { step, globalBatch, microBatch }: { step: number; globalBatch: number; microBatch: number },
-): Promise<PatchImages[]> {
-  const passes = Array.from({ length: globalBatch / microBatch }, (_, pass) => step * globalBatch + pass * microBatch);
-  return await Promise.all(passes.map((from) => thread.draw('train', from, microBatch)));
 }
 
 async function drawAll(thread: PatchThread, images: number): Promise<PatchImages[]> {

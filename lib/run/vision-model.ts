@@ -66,11 +66,14 @@ async function hashed(path: string | undefined): Promise<ExternalFile[]> {
   return [{ path, part: 'vision', sha256: hash, bytes }];
 }
 
-/** The plan of a run of the tower alone. */
-export function visionPlan(config: RunConfig, data: VisionData): RunPlan {
+/**
+ * The plan of a run of the tower alone.
+ * @param chosen the micro-batch where the file leaves it open
+ */
+export function visionPlan(config: RunConfig, data: VisionData, chosen?: number): RunPlan {
   const { vision, join } = config.model;
   const { steps, globalBatch } = config.train;
-  const microBatch = fixedMicroBatch(config.train) ?? globalBatch;
+  const microBatch = chosen ?? fixedMicroBatch(config.train) ?? globalBatch;
   const samples = steps * globalBatch;
   const values = countValues(patchModelShapes(vision, data.kinds.length));
   return {
@@ -80,7 +83,7 @@ export function visionPlan(config: RunConfig, data: VisionData): RunPlan {
     tokensPerImage: gridSide(vision) ** 2 / join,
     steps,
     globalBatch,
-    microBatches: globalBatch / microBatch,
+    microBatches: Math.ceil(globalBatch / microBatch),
     samples,
     sources: [
       {

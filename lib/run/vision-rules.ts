@@ -48,7 +48,6 @@ function textSettings({ data, train, eval: evaluation }: RunConfig, stage: strin
     [data.mixture.unit !== 'sample', ['data', 'mixture', 'unit']],
     [train.loss.weighting !== 'token', ['train', 'loss', 'weighting']],
     [train.recompute, ['train', 'recompute']],
-    [train.microBatch === 'auto', ['train', 'microBatch']],
     [evaluation !== undefined, ['eval']],
   ];
   return given

@@ -15,7 +15,9 @@ const EPSILON = 1e-6;
 export async function globalNorm(gradients: NamedGradients): Promise<number> {
   const present = [...gradients.values()].filter((gradient) => gradient !== null);
   if (present.length === 0) return 0;
-  const squares = tf.tidy(() => tf.concat(present.map((gradient) => tf.reshape(tf.sum(tf.square(gradient)), [1]))));
+  // Each square in a scope of its own: together they would be as large as all gradients.
+  const square = (gradient: Tensor): Tensor => tf.tidy(() => tf.reshape(tf.sum(tf.square(gradient)), [1]));
+  const squares = tf.tidy(() => tf.concat(present.map(square)));
   try {
     const sums = await squares.data<'float32'>();
     return Math.sqrt(sums.reduce((total, value) => total + value, 0));

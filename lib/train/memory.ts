@@ -36,7 +36,7 @@ export interface StepSettings {
 }
 
 /** When a step is at its fullest. */
-export type Moment = 'upload' | 'vision' | 'forward' | 'loss' | 'head' | 'backward' | 'update';
+export type Moment = 'upload' | 'vision' | 'forward' | 'loss' | 'head' | 'backward' | 'update' | 'measure';
 
 /** Bytes of the tensors of an update. */
 export interface StepMemory {
@@ -141,7 +141,7 @@ function activationBytes({ model, trainable, engine, recompute }: StepSettings, 
 function momentBytes(
   settings: StepSettings,
   { pass, weights, gathered }: { pass: PassShape; weights: WeightBytes; gathered: number },
-): Record<Exclude<Moment, 'upload'>, number> {
+): Record<Exclude<Moment, 'upload' | 'measure'>, number> {
   const { model, engine, recompute, clips } = settings;
   const kind = computeKind(engine);
   const context = { pass, kind, training: trainingOf(settings.trainable) };

@@ -21,6 +21,27 @@ export interface PatchBatch {
   boxes: Float32Array;
 }
 
+/**
+ * A batch as several of at most so many images; they share its memory.
+ * @param into `images` of each part but the last, which may have fewer; `patches` of an image
+ */
+export function cutPatches(batch: PatchBatch, into: { images: number; patches: number }): PatchBatch[] {
+  const { pixels, classes, boxes } = batch;
+  const count = classes.length / into.patches;
+  const image = pixels.length / count;
+  const parts: PatchBatch[] = [];
+  for (let from = 0; from < count; from += into.images) {
+    const to = Math.min(from + into.images, count);
+    const [start, end] = [from * into.patches, to * into.patches];
+    parts.push({
+      pixels: pixels.subarray(from * image, to * image),
+      classes: classes.subarray(start, end),
+      boxes: boxes.subarray(4 * start, 4 * end),
+    });
+  }
+  return parts;
+}
+
 /** Over how many patches means are taken: those of the whole global batch. */
 export interface PatchCounts {
   patches: number;

@@ -15,10 +15,12 @@ import { openRuns } from '../plugins.ts';
 import { inheritedPieces } from '../vocabulary.ts';
 import { brokenLimits } from './limits.ts';
 import { measureSource, measureSteps } from './measure.ts';
+import { planMemory } from './memory.ts';
 import { type PlannedMemory, plannedMemory } from './micro-batch.ts';
 import type { PlannedRun, SourcePlan } from './planned-run.ts';
 import { type PlannedSpeed, plannedSpeed } from './speed.ts';
 import { describeRun } from './text.ts';
+import { planTowerMemory } from './tower-memory.ts';
 
 export interface PlanRequest {
   files: readonly string[];
@@ -78,10 +80,13 @@ type Plain = Omit<PlannedRun, 'lines'>;
 async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
   const { request, speed, faults } = planning;
   if (stageOf(run.config, run.registry).objective === 'patches') {
-    const { plan, bytes } = await visionDryPlan(run);
+    const { plan, bytes, kinds } = await visionDryPlan(run);
     const { steps, samples } = plan;
     const totals = { steps, samples, images: samples, tokens: 0 };
-    return { ...commonOf(run, run.config, { plan, bytes, speed }), totals };
+    const memory = await plannedMemory(run.config, (microBatch) =>
+      planTowerMemory({ config: run.config, kinds, microBatch }),
+    );
+    return { ...commonOf(run, run.config, { plan: inPasses(plan, memory), bytes, speed }), totals, ...memory };
   }
   const parent = await trainedParent(run);
   faults.add((await checkWeights(run, parent)).faults);
@@ -93,7 +98,9 @@ async function planned(run: ResolvedRun, planning: Planning): Promise<Plain> {
   const encode = encodeOptionsOf({ config, model: modelConfigOf(config), data });
   const sources = await sourcesOf({ config, data, plan, stream, encode }, planning);
   const { facts: step, steps: looked } = await measureSteps({ config, data, stream, encode });
-  const memory = await plannedMemory({ config, registry: run.registry, steps: looked });
+  const memory = await plannedMemory(config, (microBatch) =>
+    planMemory({ config, registry: run.registry, steps: looked, microBatch }),
+  );
   const { steps } = plan;
   // Where rows are packed, samples share images; a few steps say how many.
   const images = config.data.packing === undefined ? sum(sources.map(withImages)) : steps * step.images;

@@ -36,25 +36,29 @@ export interface CardFit {
   bytes: number;
 }
 
-/** What a run takes. */
-export interface MemoryPlan {
+/** What a run takes, whatever it trains. */
+export interface CommonMemory {
   engine: MemoryEngine;
   /** Examples of a pass. */
   microBatch: number;
-  /** The fullest pass: rows of so many tokens. */
-  pass: { rows: number; tokens: number; images: number; supervised: number };
-  /** Whether steps of the run were looked at; else rows are as long as they may be. */
-  looked: boolean;
   tensors: StepMemory;
-  /** Peak of the tensors with recompute turned round. */
-  otherwise: number;
   /** The program, its libraries and the pictures at hand. */
   process: number;
   /** Most that is resident. */
   total: number;
+  cards: CardFit[];
+}
+
+/** What a run takes that trains on texts. */
+export interface MemoryPlan extends CommonMemory {
+  /** The fullest pass: rows of so many tokens. */
+  pass: { rows: number; tokens: number; images: number; supervised: number };
+  /** Whether steps of the run were looked at; else rows are as long as they may be. */
+  looked: boolean;
+  /** Peak of the tensors with recompute turned round. */
+  otherwise: number;
   /** The longest row, which the fits are counted in. */
   row: RowShape;
-  cards: CardFit[];
 }
 
 /** What decides the memory of a run beside the shapes of its passes. */
@@ -112,11 +116,19 @@ export function planMemory(request: {
   const { pass, memory } = largestPass(settings, { steps: looked ? steps : [alone], microBatch, masked });
   const other = stepMemory({ ...settings, recompute: !settings.recompute }, pass, Math.ceil(globalBatch / microBatch));
   const process = processBytes(config, { engine, images: imagesAtHand(steps, pass.images) });
-  const total = engine.device === 'cpu' ? process + memory.peak : ENGINE_BYTES.cuda + memory.peak;
+  const total = residentBytes(engine, { process, tensors: memory.peak });
   return {
     ...{ engine, microBatch, pass, looked, tensors: memory, otherwise: other.peak, process, total, row: longest },
     cards: cardFits(settings, { row: longest, masked }),
   };
+}
+
+/** Most that is resident: in main memory beside the program, or on the GPU beside its context. */
+export function residentBytes(
+  { device }: Pick<MemoryEngine, 'device'>,
+  of: { process: number; tensors: number },
+): number {
+  return of.tensors + (device === 'cpu' ? of.process : ENGINE_BYTES.cuda);
 }
 
 /** Bytes of the program with an engine open, before any data and weights. */
@@ -149,16 +161,28 @@ function worstRow(steps: readonly LookedStep[]): RowShape {
 
 /** What each card holds, in both precisions, with and without recompute. */
 export function cardFits(settings: StepSettings, { row, masked }: { row: RowShape; masked: boolean }): CardFit[] {
-  const onCard = (precision: Precision): MemoryEngine => ({ backend: 'torch', device: 'cuda', precision });
+  const ways = PRECISIONS.flatMap((precision) => [false, true].map((recompute) => ({ precision, recompute })));
+  return onCards(ways, ({ precision, recompute }, rows) => {
+    const engine = { backend: 'torch', device: 'cuda', precision } as const;
+    return peakOf({ ...settings, engine, recompute }, { row, masked, rows });
+  });
+}
+
+/**
+ * What each card holds.
+ * @param peak bytes of the tensors when so many rows pass at once
+ */
+export function onCards<Way extends Pick<CardFit, 'precision' | 'recompute'>>(
+  ways: readonly Way[],
+  peak: (way: Way, rows: number) => number,
+): CardFit[] {
   return CARDS.flatMap((gibibytes) =>
-    PRECISIONS.flatMap((precision) =>
-      [false, true].map((recompute) => {
-        const of = { ...settings, engine: onCard(precision), recompute };
-        const bytesOf = (rows: number) => ENGINE_BYTES.cuda + peakOf(of, { row, masked, rows });
-        const rows = mostThatFits((count) => bytesOf(count) <= gibibytes * GIBIBYTE);
-        return { gibibytes, precision, recompute, rows, bytes: bytesOf(Math.max(1, rows)) };
-      }),
-    ),
+    ways.map((way) => {
+      const bytesOf = (rows: number) => ENGINE_BYTES.cuda + peak(way, rows);
+      const rows = mostThatFits((count) => bytesOf(count) <= gibibytes * GIBIBYTE);
+      const { precision, recompute } = way;
+      return { gibibytes, precision, recompute, rows, bytes: bytesOf(Math.max(1, rows)) };
+    }),
   );
 }
 

@@ -3,37 +3,41 @@
 import type { RunConfig } from '../../config/schema.ts';
 import { TristageError } from '../../core/errors.ts';
 import { freeMemory } from '../free-memory.ts';
-import { type MemoryPlan, planMemory, plannedEngine } from './memory.ts';
+import { type CommonMemory, type MemoryPlan, plannedEngine } from './memory.ts';
+import type { TowerPlan } from './tower-memory.ts';
 
 /** Share of the memory that the estimate may fill: it is within a tenth of what is measured (docs/memory.md). */
 const MARGIN = 0.9;
 
-/** A run as `planMemory` takes it. */
-type Estimated = Omit<Parameters<typeof planMemory>[0], 'microBatch'>;
+/** The memory of a run with a micro-batch; without one, with that of its file. */
+type Estimate<M extends CommonMemory> = (microBatch?: number) => M;
 
-export interface FittingMicroBatch {
+export interface FittingMicroBatch<M extends CommonMemory> {
   /** Examples of a pass. */
   examples: number;
   why: string;
   /** Set where not even one example fits. */
   warning?: string;
   /** The run with this micro-batch. */
-  memory: MemoryPlan;
+  memory: M;
 }
 
 /**
  * The largest divisor of the global batch that fits the memory by estimate, or 1.
  * @throws TristageError E_FREE_MEMORY where nothing says how much there is
  */
-export async function largestThatFits(run: Estimated): Promise<FittingMicroBatch> {
-  const available = await memoryFor(run.config);
+export async function largestThatFits<M extends CommonMemory>(
+  config: RunConfig,
+  estimate: Estimate<M>,
+): Promise<FittingMicroBatch<M>> {
+  const available = await memoryFor(config);
   const most = MARGIN * available.bytes;
-  const { globalBatch } = run.config.train;
+  const { globalBatch } = config.train;
   let examples = globalBatch;
-  let memory = planMemory({ ...run, microBatch: examples });
+  let memory = estimate(examples);
   while (memory.total > most && examples > 1) {
     examples = nextDivisor(globalBatch, examples);
-    memory = planMemory({ ...run, microBatch: examples });
+    memory = estimate(examples);
   }
   const why = `auto: about ${gigabytes(memory.total)} of ${gigabytes(available.bytes)}, ${available.from}`;
   const warning = `a micro-batch of 1 takes more than ${gigabytes(most)} by estimate`;
@@ -41,22 +45,25 @@ export async function largestThatFits(run: Estimated): Promise<FittingMicroBatch
 }
 
 /** The memory that a plan shows. */
-export interface PlannedMemory {
-  memory: MemoryPlan;
+export interface PlannedMemory<M extends CommonMemory = MemoryPlan | TowerPlan> {
+  memory: M;
   /** What `train.microBatch: auto` comes to by estimate; absent where the file says it. */
   microBatch?: { examples: number; why: string };
 }
 
 /** The memory of a run with the micro-batch of its file, or else with the one that `auto` would take here and now. */
-export async function plannedMemory(run: Estimated): Promise<PlannedMemory> {
-  if (run.config.train.microBatch !== 'auto') return { memory: planMemory(run) };
+export async function plannedMemory<M extends CommonMemory>(
+  config: RunConfig,
+  estimate: Estimate<M>,
+): Promise<PlannedMemory<M>> {
+  if (config.train.microBatch !== 'auto') return { memory: estimate() };
   try {
-    const { examples, why, warning, memory } = await largestThatFits(run);
+    const { examples, why, warning, memory } = await largestThatFits(config, estimate);
     return { memory, microBatch: { examples, why: warning === undefined ? why : `${why}; ${warning}` } };
   } catch (error) {
     if (!(error instanceof TristageError && error.code === 'E_FREE_MEMORY')) throw error;
     const why = `auto, but ${error.message} here: ${error.found}; shown is the whole global batch`;
-    return { memory: planMemory(run), microBatch: { examples: run.config.train.globalBatch, why } };
+    return { memory: estimate(), microBatch: { examples: config.train.globalBatch, why } };
   }
 }
 

@@ -33,8 +33,8 @@ export interface RunTotals {
   tokens: number;
 }
 
-/** All of a run; its memory is absent where no texts are trained. */
-export interface PlannedRun extends Partial<PlannedMemory> {
+/** All of a run. */
+export interface PlannedRun extends PlannedMemory {
   file: string;
   name: string;
   stage: string;

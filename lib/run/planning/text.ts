@@ -14,7 +14,7 @@ export function describeRun(run: Omit<PlannedRun, 'lines'>): string[] {
     ...sourceLines(run),
     ...packingLines(run),
     ...microBatchLines(run, run.plan.globalBatch),
-    ...(run.memory === undefined ? [] : memoryLines(run.memory)),
+    ...memoryLines(run.memory),
     ...diskLines(run),
     ...durationLines(run),
   ];
