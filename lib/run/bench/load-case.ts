@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { float32ToBfloat16 } from '../../formats/half.ts';
 import { type TensorSource, writeSafetensorsFrom } from '../../formats/safetensors.ts';
 import type { LlamaConfig } from '../../model/config.ts';
-import { llamaShapes } from '../../model/shapes.ts';
+import { llamaShapes, valuesIn } from '../../model/shapes.ts';
 
 /** A model that was written. */
 export interface LoadModel {
@@ -42,7 +42,7 @@ export async function writeLoadModel(folder: string, wanted: number): Promise<Lo
   const sources = new Map<string, TensorSource>();
   let bytes = 0;
   for (const [name, shape] of llamaShapes(llm)) {
-    const size = 2 * shape.reduce((product, side) => product * side, 1);
+    const size = 2 * valuesIn(shape);
     bytes += size;
     const fields = { dtype: 'BF16' as const, shape: [...shape] };
     sources.set(name.replace(/^llama_model\./, ''), {

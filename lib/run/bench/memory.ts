@@ -1,9 +1,11 @@
 /** `tristage bench memory`: the estimate of `tristage plan` beside the measured peak of updates, each size in a process of its own. */
 import { availableParallelism } from 'node:os';
-import { stepMemory } from '../../train/memory.ts';
+import { type StepMemory, stepMemory } from '../../train/memory.ts';
+import { towerStepMemory } from '../../train/tower-memory.ts';
 import { programAndEngine } from '../planning/memory.ts';
 import { MEMORY_CASES, type MemoryCase, modelOf } from './memory-case.ts';
 import { startWorker } from './sides.ts';
+import { CASE_KINDS, TOWER_CASES, type TowerCase } from './tower-case.ts';
 
 /** Bytes of one case; a ratio is estimated divided by measured. */
 export interface MemoryComparison {
@@ -34,6 +36,7 @@ export interface MemoryBenchOptions {
 }
 
 const STEPS = 3;
+const CASES: readonly (MemoryCase | TowerCase)[] = [...MEMORY_CASES, ...TOWER_CASES];
 
 /**
  * Measures every case.
@@ -42,7 +45,7 @@ const STEPS = 3;
 export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryReport> {
   const { engine, filter = '', log, threads = availableParallelism() } = options;
   const report: MemoryReport = { engine, library: '', threads, cases: [] };
-  for (const memoryCase of MEMORY_CASES.filter(({ name }) => name.includes(filter))) {
+  for (const memoryCase of CASES.filter(({ name }) => name.includes(filter))) {
     const args = [String(threads), JSON.stringify(memoryCase)];
     const worker = startWorker({ name: 'memory', engine, args, torch: options.torch });
     try {
@@ -62,21 +65,11 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryRe
 }
 
 function compare(
-  memoryCase: MemoryCase,
+  memoryCase: MemoryCase | TowerCase,
   of: { engine: 'torch' | 'tensorflow'; residentBytes: number; tensorBytes: number | null },
 ): MemoryComparison {
-  const { rows, tokens, answer, passes, recompute, precision, name } = memoryCase;
-  const { peak } = stepMemory(
-    {
-      model: modelOf(memoryCase),
-      trainable: ['projector', 'lora'],
-      engine: { backend: of.engine, device: 'cpu', precision },
-      recompute,
-      clips: false,
-    },
-    { rows, tokens, images: rows, supervised: rows * answer, masked: false },
-    passes,
-  );
+  const { name } = memoryCase;
+  const { peak } = 'tower' in memoryCase ? ofTower(memoryCase, of.engine) : ofText(memoryCase, of.engine);
   const estimatedBytes = peak + programAndEngine(of.engine);
   const measuredBytes = of.residentBytes;
   const whole = { name, estimatedBytes, measuredBytes, ratio: estimatedBytes / measuredBytes };
@@ -85,11 +78,28 @@ function compare(
   return { ...whole, tensors };
 }
 
+function ofText(memoryCase: MemoryCase, backend: 'torch' | 'tensorflow'): StepMemory {
+  const { rows, tokens, answer, passes, recompute, precision } = memoryCase;
+  const engine = { backend, device: 'cpu', precision } as const;
+  const model = modelOf(memoryCase);
+  return stepMemory(
+    { model, trainable: ['projector', 'lora'], engine, recompute, clips: false },
+    { rows, tokens, images: rows, supervised: rows * answer, masked: false },
+    passes,
+  );
+}
+
+function ofTower({ tower, images, passes }: TowerCase, backend: 'torch' | 'tensorflow'): StepMemory {
+  const engine = { backend, device: 'cpu', precision: 'float32' } as const;
+  const settings = { vision: tower, kinds: CASE_KINDS, engine, clips: false, measured: 0 };
+  return towerStepMemory(settings, { images, passes });
+}
+
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 function lineOf({ name, estimatedBytes, measuredBytes, ratio, tensors }: MemoryComparison): string {
   const alone = tensors === undefined ? '' : `; tensors alone ${tensors.ratio.toFixed(3)}`;
-  return `${name.padEnd(14)} estimated ${megabytes(estimatedBytes)}, measured ${megabytes(measuredBytes)}: ${ratio.toFixed(3)}${alone}`;
+  return `${name.padEnd(17)} estimated ${megabytes(estimatedBytes)}, measured ${megabytes(measuredBytes)}: ${ratio.toFixed(3)}${alone}`;
 }
 
 /** The report as lines for a terminal. */

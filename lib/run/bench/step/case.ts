@@ -6,7 +6,7 @@ import { fromFloat32, fromInt32, type HostTensor } from '../../../formats/host-t
 import { type TensorSource, writeSafetensorsFrom } from '../../../formats/safetensors.ts';
 import type { ModelConfig } from '../../../model/config.ts';
 import { preset } from '../../../model/presets.ts';
-import { modelShapes } from '../../../model/shapes.ts';
+import { modelShapes, valuesIn } from '../../../model/shapes.ts';
 import { pixelNorm } from '../../../model/vision/normalise.ts';
 
 /**
@@ -58,7 +58,7 @@ function noise(size: number, scale: number, seed: number): Float32Array {
 
 /** Start values of one weight: norms and scales 1, biases 0, matrices uniform by their number of inputs. */
 function weightOf(name: string, shape: readonly number[], seed: number): HostTensor {
-  const size = shape.reduce((product, side) => product * side, 1);
+  const size = valuesIn(shape);
   if (shape.length === 1) return fromFloat32(new Float32Array(size).fill(/weight$|gamma$/.test(name) ? 1 : 0), shape);
   const inputs = size / shape[0]!;
   return fromFloat32(noise(size, name.includes('embed_tokens') ? 0.5 : 1 / Math.sqrt(inputs), seed), shape);
