@@ -1,6 +1,6 @@
 /** The hyper-parameters of a LLaMA in the metadata of its GGUF file (keys: llama.cpp's gguf-py/gguf/constants.py). */
 
-import { openByteFile } from '../formats/file-bytes.ts';
+import { withByteFile } from '../formats/file-bytes.ts';
 import { GGUF_MAGIC, type GgufFile, openGguf } from '../formats/gguf.ts';
 import type { LlamaConfig, RopeScaling } from '../model/config.ts';
 import { ggufModelError, ggufNumber } from './gguf-weights.ts';
@@ -21,14 +21,11 @@ export async function ggufSettings(path: string): Promise<LlamaConfig | undefine
 }
 
 async function isGguf(path: string): Promise<boolean> {
-  const file = await openByteFile(path);
-  try {
+  return withByteFile(path, async (file) => {
     if (file.size < 4) return false;
     const start = await file.read(0, 4);
     return new DataView(start.buffer).getUint32(0, true) === GGUF_MAGIC;
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 function settingsOf({ path, metadata, tensors }: GgufFile): LlamaConfig {

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TristageError } from '../core/errors.ts';
-import { fileError, openByteFile } from '../formats/file-bytes.ts';
+import { fileError, withByteFile } from '../formats/file-bytes.ts';
 import type { HostTensor } from '../formats/host-tensor.ts';
 import { type OpenOptions, openSafetensors } from '../formats/safetensors.ts';
 import { isTorchTensor, openTorchFile, type TorchPlain, type TorchTensor } from '../formats/torch-zip.ts';
@@ -70,16 +70,13 @@ const OPENERS: Readonly<Record<Container, (path: string, options: OpenOptions) =
 
 /** GGUF begins with its name, a ZIP with PK, a legacy torch file with the pickle opcode 0x80; a safetensors header with `{` at byte 8. */
 async function containerOf(path: string): Promise<Container> {
-  const file = await openByteFile(path);
-  try {
+  return withByteFile(path, async (file) => {
     const start = await file.read(0, Math.min(9, file.size));
     const begins = (bytes: readonly number[]): boolean => bytes.every((byte, i) => start[i] === byte);
     if (begins([0x47, 0x47, 0x55, 0x46])) return 'gguf';
     if (begins([0x50, 0x4b, 3, 4])) return 'torch';
     return begins([0x80, 2]) && start[8] !== 0x7b ? 'torch' : 'safetensors';
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function openSafetensorsWeights(path: string, options: OpenOptions): Promise<WeightsFile> {

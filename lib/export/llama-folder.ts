@@ -6,6 +6,7 @@ import { spelled } from '../checkpoint/names.ts';
 import { castFloat, DTYPE_BYTES } from '../formats/host-tensor.ts';
 import { type TensorSource, writeSafetensorsFrom } from '../formats/safetensors.ts';
 import { headWidth, type LlamaConfig } from '../model/config.ts';
+import { valuesIn } from '../model/shapes.ts';
 import type { ExportVocabulary } from './format.ts';
 import type { ExportOptions } from './request.ts';
 import { writeTokenizer } from './tokenizer.ts';
@@ -86,8 +87,7 @@ async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-const bytesOf = ({ dtype, shape }: TensorSource): number =>
-  shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
+const bytesOf = ({ dtype, shape }: TensorSource): number => valuesIn(shape) * DTYPE_BYTES[dtype];
 
 /** One file where everything fits, else numbered files in the order of the model and an index. */
 async function writeShards(

@@ -59,6 +59,16 @@ export async function openByteFile(path: string): Promise<ByteFile> {
   }
 }
 
+/** Opens a file for one piece of work and closes it whatever happens; throws as {@link openByteFile} does. */
+export async function withByteFile<T>(path: string, work: (file: ByteFile) => Promise<T>): Promise<T> {
+  const file = await openByteFile(path);
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
 async function fill(handle: FileHandle, target: Uint8Array, position: number): Promise<number> {
   let done = 0;
   while (done < target.byteLength) {

@@ -6,7 +6,7 @@
 
 import { TristageError } from '../core/errors.ts';
 import { noteRead } from '../core/read-progress.ts';
-import { type ByteFile, openByteFile } from './file-bytes.ts';
+import { type ByteFile, withByteFile } from './file-bytes.ts';
 import {
   decodeName,
   isZeroBlock,
@@ -53,16 +53,12 @@ export async function indexTar(path: string): Promise<TarMember[]> {
   return withTarFile(path, (file) => scan(file));
 }
 
-/** Opens a file for one piece of work and closes it whatever happens; its errors are data errors. */
+/** As {@link withByteFile}; its errors are data errors. */
 export async function withTarFile<T>(path: string, work: (file: ByteFile) => Promise<T>): Promise<T> {
-  let file: ByteFile | undefined;
   try {
-    file = await openByteFile(path);
-    return await work(file);
+    return await withByteFile(path, work);
   } catch (error) {
     throw error instanceof TristageError ? asDataError(error) : error;
-  } finally {
-    await file?.close();
   }
 }
 

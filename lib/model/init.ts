@@ -5,7 +5,7 @@
  */
 import { keyOfText, type RandomStream, randomStream } from '../core/rng.ts';
 import { mix32 } from '../engine/ops/index.ts';
-import { LLAMA_PREFIX, PROJECTOR_PREFIX, type ShapeTable, VISION_PREFIX } from './shapes.ts';
+import { LLAMA_PREFIX, PROJECTOR_PREFIX, type ShapeTable, VISION_PREFIX, valuesIn } from './shapes.ts';
 
 /** Keeps streams of start values apart from the other uses of the run's seed. */
 const PURPOSE = keyOfText('start values');
@@ -23,21 +23,17 @@ type Rule =
  */
 export function initialValues(request: { seed: number; name: string; shapes: ShapeTable }): Float32Array {
   const { seed, name, shapes } = request;
-  const values = new Float32Array(product(shapes.get(name) ?? []));
+  const values = new Float32Array(valuesIn(shapes.get(name) ?? []));
   const rule = ruleFor(name, shapes);
   if (rule.kind === 'constant') return values.fill(rule.value);
   fill(values, rule, randomStream(PURPOSE, seed, keyOfText(name)));
   return values;
 }
 
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((total, size) => total * size, 1);
-}
-
 /** Bound 1 / sqrt(inputs) of torch's Linear and Conv2d; a bias takes the inputs of the weight beside it. */
 function uniformByInputs(name: string, shapes: ShapeTable): Rule {
   const weight = shapes.get(name.replace(/bias$/, 'weight')) ?? [];
-  return { kind: 'uniform', bound: 1 / Math.sqrt(product(weight.slice(1))) };
+  return { kind: 'uniform', bound: 1 / Math.sqrt(valuesIn(weight.slice(1))) };
 }
 
 /** Two rounds of mixing with four keys of the stream: a hundred million values in seconds, where the general stream takes minutes. */

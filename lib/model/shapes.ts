@@ -119,9 +119,14 @@ export function modelShapes(config: ModelConfig): ShapeTable {
   ]);
 }
 
+/** Number of values of a tensor. */
+export function valuesIn(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
 /** @returns number of values of all weights of a table */
 export function countValues(shapes: ShapeTable): number {
   let total = 0;
-  for (const shape of shapes.values()) total += shape.reduce((product, size) => product * size, 1);
+  for (const shape of shapes.values()) total += valuesIn(shape);
   return total;
 }

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import type { RunConfig } from '../config/schema.ts';
 import type { Logger } from '../core/log.ts';
-import { modelShapes } from '../model/shapes.ts';
+import { modelShapes, valuesIn } from '../model/shapes.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { trainableIn } from '../train/trainable.ts';
 import { checkWeights, type NamedWeights } from './check-weights.ts';
@@ -164,7 +164,7 @@ export function checkpointBytes(config: RunConfig, registry: Registry): number {
   );
   let values = 0;
   for (const [name, shape] of modelShapes(model)) {
-    const size = shape.reduce((product, side) => product * side, 1);
+    const size = valuesIn(shape);
     if (trains(name)) values += MOMENTS * size;
     else if (!external.has(name)) values += size;
   }

@@ -8,6 +8,7 @@ import type { WeightsFile } from '../checkpoint/weights.ts';
 import { holdsWeights, openWeights } from '../checkpoint/weights-file.ts';
 import { TristageError } from '../core/errors.ts';
 import { DTYPE_BYTES, type HostDtype } from '../formats/host-tensor.ts';
+import { valuesIn } from '../model/shapes.ts';
 import type { VerifiedWeights } from './verified.ts';
 
 /** Whether something at a path may be weights: any file, or a folder with one that weights are kept in. */
@@ -28,8 +29,7 @@ export async function verifyWeights(path: string): Promise<VerifiedWeights> {
   } finally {
     await file.close();
   }
-  const sizeOf = ({ dtype, shape }: TensorFacts) =>
-    shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype as HostDtype]);
+  const sizeOf = ({ dtype, shape }: TensorFacts) => valuesIn(shape) * DTYPE_BYTES[dtype as HostDtype];
   return {
     kind: 'weights',
     path,

@@ -1,7 +1,7 @@
 /** The facts of a run before its first step, worked out from settings and shapes alone: no weights, no engine. */
 
 import { type ModelConfig, tokensPerImage } from '../model/config.ts';
-import { modelShapes } from '../model/shapes.ts';
+import { modelShapes, valuesIn } from '../model/shapes.ts';
 import type { TrainableGroup } from './stage.ts';
 import { groupOf, trainableIn } from './trainable.ts';
 
@@ -64,7 +64,7 @@ export function planRun(request: PlanRequest): RunPlan {
   let trainable = 0;
   let total = 0;
   for (const [name, shape] of modelShapes(model)) {
-    const values = shape.reduce((product, size) => product * size, 1);
+    const values = valuesIn(shape);
     parameters[groupOf(name)] += values;
     total += values;
     if (trains(name)) trainable += values;

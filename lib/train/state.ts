@@ -35,15 +35,8 @@ export interface TrainState {
 }
 
 /** Where in a run's schedule a state stands. */
-export interface StateRequest {
-  step: number;
+export interface StateRequest extends Omit<TrainState, 'format' | 'samples'> {
   globalBatch: number;
-  seed: number;
-  identity: string;
-  data: string;
-  vocabulary?: readonly number[] | undefined;
-  tokenizer?: string | undefined;
-  lineage?: readonly Ancestor[] | undefined;
 }
 
 /** The state after `step` updates. */

@@ -1,6 +1,6 @@
 /** Start values of a tower that trains from nothing. */
 import { keyOfText, randomStream } from '../core/rng.ts';
-import { POS_EMBED, type ShapeTable } from '../model/shapes.ts';
+import { POS_EMBED, type ShapeTable, valuesIn } from '../model/shapes.ts';
 import type { HostWeight } from '../model/store.ts';
 import { posEmbedGrid } from '../model/vision/pos-embed.ts';
 
@@ -38,7 +38,7 @@ export function startValues(request: {
   if (start === 'eva' || !name.endsWith('weight') || shape.length < 2) {
     return start === 'narrow' && name === POS_EMBED ? { shape, values: sinePositions(shape) } : undefined;
   }
-  const inputs = shape.slice(1).reduce((product, size) => product * size, 1);
+  const inputs = valuesIn(shape.slice(1));
   const share = /\.(attn\.proj|mlp\.fc2)\.weight$/.test(name) ? RESIDUAL_SHARE : 1;
   return { shape, values: normals({ seed, name, shape, deviation: (share * GAIN) / Math.sqrt(inputs) }) };
 }
@@ -46,8 +46,7 @@ export function startValues(request: {
 function normals(request: { seed: number; name: string; shape: readonly number[]; deviation: number }): Float32Array {
   const { seed, name, shape, deviation } = request;
   const random = randomStream(PURPOSE, seed, keyOfText(name));
-  const size = shape.reduce((product, side) => product * side, 1);
-  return Float32Array.from({ length: size }, (_, index) => deviation * random.normal(index));
+  return Float32Array.from({ length: valuesIn(shape) }, (_, index) => deviation * random.normal(index));
 }
 
 /**

@@ -8,9 +8,7 @@ import { castFloat, fromFloat32 } from '../../lib/formats/host-tensor.ts';
 import type { TensorSource } from '../../lib/formats/safetensors.ts';
 import { writeTorchFile } from '../../lib/formats/torch-zip-writer.ts';
 import type { LlamaConfig, VisionConfig } from '../../lib/model/config.ts';
-import { llamaShapes, type ShapeTable, VISION_PREFIX, visionShapes } from '../../lib/model/shapes.ts';
-
-const valuesIn = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+import { llamaShapes, type ShapeTable, VISION_PREFIX, valuesIn, visionShapes } from '../../lib/model/shapes.ts';
 
 /** Small random numbers in float16, as both files are published. */
 function half(name: string, shape: readonly number[]): TensorSource {

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { writeStreamAtomic } from '../../core/atomic.ts';
 import { TristageError } from '../../core/errors.ts';
-import { type ByteFile, openByteFile } from '../../formats/file-bytes.ts';
+import { type ByteFile, withByteFile } from '../../formats/file-bytes.ts';
 import { type ShardRun, watchShards } from '../shard-starts.ts';
 import { type Arrow, BUFFERS, COLUMNS, type EncodedRow, encodeRows, loadArrow, rowSchema } from './arrow-rows.ts';
 
@@ -217,17 +217,13 @@ function schemaMessage(arrow: Arrow): Uint8Array {
 
 /** Opens a file of an index; an error of reading it is one of the index. */
 async function withIndexFile<T>(path: string, work: (file: ByteFile) => Promise<T>): Promise<T> {
-  let file: ByteFile | undefined;
   try {
-    file = await openByteFile(path);
-    return await work(file);
+    return await withByteFile(path, work);
   } catch (error) {
     if (error instanceof TristageError && error.code === 'E_FILE_READ') {
       throw badIndex(path, error.found ?? error.message, error.expected ?? 'a readable file', error);
     }
     throw error;
-  } finally {
-    await file?.close();
   }
 }
 

@@ -52,22 +52,33 @@ export function matchOneToOne<Predicted, True>(
  * F1 of the boxes of the answers. A box without phrase may be any of the objects, since the question named them; a box under a
  * phrase must be an object of that class.
  */
-export function detectionF1(items: readonly ObjectsItem[], options: MatchOptions = {}): Estimate {
-  const { threshold = IOU_THRESHOLD, names = [], seed = 0 } = options;
+export function detectionF1(items: readonly ObjectsItem[], options?: MatchOptions): Estimate {
+  return f1OfAnswers(items, detectionCounts, options);
+}
+
+/** The boxes of one answer beside the true ones. */
+export interface MatchRequest {
+  predicted: readonly NamedBox[];
+  objects: readonly SceneObject[];
+  forms: NameForms;
+  threshold?: number;
+}
+
+/** F1 of all answers by the counts of each. */
+export function f1OfAnswers(
+  items: readonly ObjectsItem[],
+  countsOf: (request: MatchRequest) => MatchCounts,
+  { names = [], threshold = IOU_THRESHOLD, seed = 0 }: MatchOptions = {},
+): Estimate {
   const forms = nameForms(names);
   const counts = items.map(({ objects, answer }) =>
-    detectionCounts({ predicted: namedBoxesOfAnswer(answer), objects, forms, threshold }),
+    countsOf({ predicted: namedBoxesOfAnswer(answer), objects, forms, threshold }),
   );
   return f1Estimate(counts, seed);
 }
 
 /** The counts of one [detection] answer. */
-export function detectionCounts(request: {
-  predicted: readonly NamedBox[];
-  objects: readonly SceneObject[];
-  forms: NameForms;
-  threshold?: number;
-}): MatchCounts {
+export function detectionCounts(request: MatchRequest): MatchCounts {
   const { predicted, objects, forms, threshold = IOU_THRESHOLD } = request;
   const withClass = ({ name, box }: SceneObject): SceneObject => ({
     name: name === '' ? '' : classOfPhrase(name, forms),
