@@ -1,9 +1,11 @@
 /** The memory of a run that trains the vision tower alone, and of what cards of common sizes hold. */
 
+import { extname } from 'node:path';
 import { fixedMicroBatch } from '../../config/micro-batch.ts';
 import type { RunConfig } from '../../config/schema.ts';
 import { patchesSchema } from '../../config/schema-patches.ts';
 import { gridSide } from '../../model/config.ts';
+import { FLOAT } from '../../model/memory.ts';
 import { type TowerSettings, towerStepMemory } from '../../train/tower-memory.ts';
 import { HELD_OUT_BATCH, STEPS_AT_HAND } from '../vision-data.ts';
 import { type CommonMemory, onCards, plannedEngine, programAndEngine, residentBytes } from './memory.ts';
@@ -18,8 +20,8 @@ export interface TowerPlan extends CommonMemory {
 
 /** A patch is of a kind that fits a byte (train/vision-step.ts). */
 const MOST_KINDS = 255;
-/** Bytes of the thread that draws images: its copy of Node.js and of what it has loaded. */
-const THREAD_BYTES = 45e6;
+/** Bytes of the thread that draws images, and of what it has loaded: an allowance between two measured runs; read as TypeScript, it is more. */
+const THREAD_BYTES = extname(import.meta.url) === '.ts' ? 100e6 : 60e6;
 /** Bytes of the truth of a patch: its kind and four numbers. */
 const TRUTH_BYTES = 17;
 
@@ -48,8 +50,11 @@ export function planTowerMemory(request: {
   const microBatch = request.microBatch ?? fixedMicroBatch(config.train) ?? globalBatch;
   const tensors = towerStepMemory(settings, { images: microBatch, passes: Math.ceil(globalBatch / microBatch) });
   const patches = gridSide(vision) ** 2;
-  const held = (STEPS_AT_HAND * globalBatch + heldOutImages) * (3 * vision.imageSize ** 2 + TRUTH_BYTES * patches);
-  const process = programAndEngine(engine.backend) + THREAD_BYTES + held;
+  const picture = 3 * vision.imageSize ** 2;
+  const held = (STEPS_AT_HAND * globalBatch + heldOutImages) * (picture + TRUTH_BYTES * patches);
+  // On their way to the engine pixels are integers for a moment.
+  const integers = FLOAT * Math.max(microBatch, measured) * picture;
+  const process = programAndEngine(engine.backend) + THREAD_BYTES + held + integers;
   const total = residentBytes(engine, { process, tensors: tensors.peak });
   // Weights that train stay float32, and this stage keeps what it computes.
   const cards = onCards([{ precision: 'float32', recompute: false }], (_, images) => {
