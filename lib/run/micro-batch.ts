@@ -72,7 +72,7 @@ export async function limitMemory({ engine: { memory } }: RunConfig, { device }:
   if (memory === undefined || device !== 'cpu') return;
   // What is resident now, less its tensors, stays beside them.
   const beside = process.memoryUsage.rss() - tensorBytes();
-  await limitTensors(Math.max(1, memory * 1e9 - beside));
+  await limitTensors(Math.max(1, Math.floor(memory * 1e9 - beside)));
 }
 
 /** Takes the limit away when the run is over. */

@@ -10,12 +10,13 @@ import { native } from '../../lib/engine/torch/binding.ts';
 import { readEvents } from '../../lib/report/events.ts';
 import { resolveAll } from '../../lib/run/config.ts';
 import type { MicroBatch } from '../../lib/run/facts.ts';
+import { chooseTowerMicroBatch } from '../../lib/run/micro-batch.ts';
 import { memoryOnly } from '../../lib/run/planning/memory-only.ts';
 import { planTowerMemory } from '../../lib/run/planning/tower-memory.ts';
 import { trainVision } from '../../lib/run/train-vision.ts';
 import { keptLines, newFolder } from './tiny-scenes.ts';
 
-await openEngine({ backend: 'torch', device: 'cpu', threads: 1 });
+const engine = await openEngine({ backend: 'torch', device: 'cpu', threads: 1 });
 afterEach(() => native().limitMemory(0));
 
 const TEXT = `version: 1
@@ -45,10 +46,12 @@ function written(): string {
 const towerRun = (...set: string[]) => resolveAll([written()], { registry, set })[0]!;
 
 /** Trains; returns its folder, what it said and the most bytes of tensors at once. */
-async function trained(set: string[], folder = newFolder(), resume = false) {
+async function trained(set: string[], folder = newFolder(), resume = false, stopAfter = Number.POSITIVE_INFINITY) {
   native().resetPeak();
   const { logger, lines } = keptLines();
-  await trainVision({ run: towerRun(...set), folder, resume, registry, logger });
+  const abort = new AbortController();
+  const onStep = ({ step }: { step: number }) => step >= stopAfter && abort.abort();
+  await trainVision({ run: towerRun(...set), folder, resume, registry, logger, signal: abort.signal, onStep });
   return { folder, lines, peak: native().memory()[2] };
 }
 
@@ -98,16 +101,26 @@ function measured(folder: string): number[] {
   return events.flatMap((event) => (event.event === 'patches' ? [event.images, event.foreground, event.all] : []));
 }
 
-test('auto takes the largest micro-batch whose estimate leaves a tenth of the memory, and a run that goes on keeps it', async () => {
-  const { config } = towerRun();
+test('auto takes the largest micro-batch whose estimate leaves a tenth of the memory', async () => {
+  const { config } = towerRun('train.microBatch=auto');
   const gigabytes = (microBatch: number) => planTowerMemory({ config, kinds: 3, microBatch }).total / 1e9;
+  const chosen = async (memory: number) => {
+    const own = { ...config, engine: { ...config.engine, memory } };
+    const { logger } = keptLines();
+    return await chooseTowerMicroBatch({ config: own, kinds: 3, engine, folder: newFolder(), logger });
+  };
   const between = (gigabytes(4) + gigabytes(8)) / 2 / 0.9;
+  const sizes = [await chosen(100), await chosen(between), await chosen(0.01)].map(({ examples }) => examples);
+  assert.deepEqual(sizes, [8, 4, 1]);
+});
+
+test('what auto chose is recorded, and a run that goes on keeps it; engine.memory need not be whole bytes', async () => {
   const folder = newFolder();
-  const { lines } = await trained(['train.microBatch=auto', `engine.memory=${between}`, 'train.steps=1'], folder);
-  assert.deepEqual([recorded(folder).examples, recorded(folder).by], [4, 'auto']);
-  assert.match(lines.join('\n'), /micro-batch: 4 of 8 \(auto: about .*, engine.memory\)/);
-  const again = await trained(['train.microBatch=auto', 'engine.memory=100'], folder, true);
-  assert.match(again.lines.join('\n'), /micro-batch: 4, as the run has had it/);
+  const { lines } = await trained(['train.microBatch=auto', 'engine.memory=100.00000000033'], folder, false, 1);
+  assert.deepEqual([recorded(folder).examples, recorded(folder).by], [8, 'auto']);
+  assert.match(lines.join('\n'), /micro-batch: 8 of 8 \(auto: about .*, engine.memory\)/);
+  const again = await trained(['train.microBatch=auto', 'engine.memory=50'], folder, true);
+  assert.match(again.lines.join('\n'), /micro-batch: 8, as the run has had it/);
 });
 
 test('the memory is planned from the file alone, with the kinds that it lists, and of cards with the images that fit', async () => {
