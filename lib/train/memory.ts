@@ -14,7 +14,7 @@ import {
   stemMemory,
   visionMemory,
 } from '../model/memory.ts';
-import { modelShapes } from '../model/shapes.ts';
+import { modelShapes, valuesIn } from '../model/shapes.ts';
 import type { TrainableGroup } from './stage.ts';
 import { groupOf, trainableIn } from './trainable.ts';
 
@@ -109,7 +109,7 @@ function weightBytes({ model, trainable, engine }: StepSettings): WeightBytes {
   const trains = trainableIn(trainable);
   const bytes: WeightBytes = { frozen: 0, trainable: 0, optimizer: 0, gradients: 0, largest: 0, head: 0 };
   for (const [name, shape] of modelShapes(model)) {
-    const values = shape.reduce((product, side) => product * side, 1);
+    const values = valuesIn(shape);
     if (!trains(name)) {
       // Projector and adapters keep float32 where an earlier stage trained them.
       const large = groupOf(name) === 'vision' || groupOf(name) === 'llm';

@@ -1,6 +1,7 @@
 /** Memory of an update of the stage that trains the vision tower alone, from sizes alone; docs/memory.md writes the sums out. */
 import { gridSide, type VisionConfig } from '../model/config.ts';
 import { FLOAT, visionMemory } from '../model/memory.ts';
+import { valuesIn } from '../model/shapes.ts';
 import { type TowerKernels, type TowerMemory, towerMemory } from '../model/tower-memory.ts';
 import { computeKind, type MemoryEngine, type Moment, type StepMemory } from './memory.ts';
 import { PATCH_HEAD_PREFIX, patchModelShapes } from './vision-model.ts';
@@ -107,7 +108,7 @@ const STEM = /\.(cls_token|pos_embed|patch_embed\..*)$/;
 function weightBytes({ vision, kinds }: TowerSettings): WeightBytes {
   const bytes = { all: 0, largest: 0, head: 0, stem: 0, first: 0, product: 0 };
   for (const [name, shape] of patchModelShapes(vision, kinds)) {
-    const size = FLOAT * shape.reduce((product, side) => product * side, 1);
+    const size = FLOAT * valuesIn(shape);
     bytes.all += size;
     bytes.largest = Math.max(bytes.largest, size);
     if (name.startsWith(PATCH_HEAD_PREFIX)) bytes.head += size;
