@@ -178,6 +178,22 @@ describe(`autograd on ${engine}`, () => {
     disposeAll([x, ...moments.flat(), ...variables]);
   });
 
+  test('a gradient that throws leaves no tensor behind', () => {
+    const w = tf.variable(randomTensor([4, WIDTH], 1));
+    const broken = tf.customGrad((x) => ({
+      value: tf.square(x as Tensor),
+      gradFunc: () => {
+        throw new RangeError('no room');
+      },
+    }));
+    const before = liveTensors();
+    // Both ways to w have a gradient by then: one that is done and one that waits.
+    const value = () => tf.tidy(() => tf.sum(tf.add(tf.mul(broken(tf.square(w)), w), w)));
+    assert.throws(() => valueAndGrads(value, [w]), /no room/);
+    assert.deepEqual(liveTensors(), before);
+    disposeAll([w]);
+  });
+
   test('a chain of sums keeps none of its terms for the backward pass', () => {
     const start = tf.variable(randomTensor([64, 64], 1));
     const term = randomTensor([64, 64], 2);

@@ -44,14 +44,18 @@ export function vectorJacobianProduct(
   dy?: Tensor,
 ): VectorJacobianProduct {
   const tape = new Tape(sources);
+  let outputs: Tensor[] = [];
   try {
-    const outputs = record(tape, () => tf.tidy(f));
+    outputs = record(tape, () => tf.tidy(f));
     const first = outputs[0]!;
     if (dy === undefined && first.size !== 1) {
       throw gradientError('Only a scalar can be differentiated', `shape [${first.shape}]`);
     }
     const seed = dy === undefined ? tf.onesLike(first) : tf.clone(dy);
     return { outputs, grads: withoutRecording(() => walkBack(tape, sources, first, seed)) };
+  } catch (error) {
+    tf.dispose(outputs.filter((output) => !sources.includes(output)));
+    throw error;
   } finally {
     tape.dispose();
   }
@@ -59,6 +63,21 @@ export function vectorJacobianProduct(
 
 function walkBack(tape: Tape, sources: readonly Tensor[], output: Tensor, seed: Tensor): (Tensor | null)[] {
   const gradients = new Map<number, Tensor>([[output.id, seed]]);
+  try {
+    collectGradients(tape, sources, gradients);
+  } catch (error) {
+    // Whoever goes on with less, as after a lack of memory, must find all of it.
+    for (const tensor of gradients.values()) tensor.dispose();
+    throw error;
+  }
+  const grads = sources.map((tensor) => gradients.get(tensor.id) ?? null);
+  const kept = new Set(grads);
+  for (const tensor of gradients.values()) if (!kept.has(tensor)) tensor.dispose();
+  return grads;
+}
+
+/** From the last node to the first; gradients that no other node needs, nor a source is, are freed on the way. */
+function collectGradients(tape: Tape, sources: readonly Tensor[], gradients: Map<number, Tensor>): void {
   const sourceIds = new Set(sources.map((tensor) => tensor.id));
   const variableIds = new Set(sources.filter((tensor) => tensor instanceof tf.Variable).map((tensor) => tensor.id));
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
@@ -74,10 +93,6 @@ function walkBack(tape: Tape, sources: readonly Tensor[], output: Tensor, seed: 
       for (const tensor of node.saved ?? []) tensor.dispose();
     }
   }
-  const grads = sources.map((tensor) => gradients.get(tensor.id) ?? null);
-  const kept = new Set(grads);
-  for (const tensor of gradients.values()) if (!kept.has(tensor)) tensor.dispose();
-  return grads;
 }
 
 /** Gradients of one node's inputs that lead to a source, by tensor id. */

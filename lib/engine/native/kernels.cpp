@@ -191,7 +191,8 @@ Tensor dropoutMask(const Tensor& keysIn, int64_t columns, double rate) {
 TORCH_LIBRARY(tristage, m) {
   m.def("rms_norm(Tensor x, Tensor weight, float eps) -> (Tensor, Tensor)");
   m.def("rms_norm_grad_x(Tensor dy, Tensor x, Tensor weight, Tensor rstd) -> Tensor");
-  m.def("norm_grad_weight(Tensor dy, Tensor x, Tensor? mean, Tensor rstd) -> Tensor");
+  m.def("rms_norm_grad_weight(Tensor dy, Tensor x, Tensor rstd) -> Tensor");
+  m.def("layer_norm_grad_affine(Tensor dy, Tensor x, Tensor mean, Tensor rstd) -> (Tensor, Tensor)");
   m.def("rope(Tensor x, Tensor cos, Tensor sin, bool inverse) -> Tensor");
   m.def("swiglu(Tensor gate, Tensor up) -> Tensor");
   m.def("swiglu_grad(Tensor dy, Tensor gate, Tensor up) -> (Tensor, Tensor)");
@@ -210,7 +211,8 @@ TORCH_LIBRARY(tristage, m) {
 TORCH_LIBRARY_IMPL(tristage, CPU, m) {
   m.impl("rms_norm", &tristage::rmsNorm);
   m.impl("rms_norm_grad_x", &tristage::rmsNormGradX);
-  m.impl("norm_grad_weight", &tristage::normGradWeight);
+  m.impl("rms_norm_grad_weight", &tristage::rmsNormGradWeight);
+  m.impl("layer_norm_grad_affine", &tristage::layerNormGradAffine);
   m.impl("rope", &tristage::rope);
   m.impl("swiglu", &tristage::swiGlu);
   m.impl("swiglu_grad", &tristage::swiGluGrad);

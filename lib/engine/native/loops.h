@@ -27,13 +27,22 @@ struct AdamW {
   float eps;
 };
 
+// Gradients of a layer-norm's weight and bias.
+struct AffineGrad {
+  float* weight;
+  float* bias;
+};
+
 struct Loops {
   const char* name;
   // y = x rstd weight; returns rstd = 1 / sqrt(mean(x^2) + eps)
   float (*rmsNorm)(float* y, const float* x, const float* weight, int64_t width, float eps);
   void (*rmsNormGradX)(float* dx, const float* dy, const float* x, const float* weight, float rstd, int64_t width);
-  // dw += dy (x - mean) rstd; the mean is 0 for rms-norm
-  void (*normGradWeight)(float* dw, const float* dy, const float* x, float mean, float rstd, int64_t width);
+  // dw += dy x rstd
+  void (*rmsNormGradWeight)(float* dw, const float* dy, const float* x, float rstd, int64_t width);
+  // dw += dy (x - mean) rstd, db += dy
+  void (*layerNormGradAffine)(const AffineGrad& to, const float* dy, const float* x, float mean, float rstd,
+                              int64_t width);
   // y = rotation of x by (cos, sin) of half the width; sign -1 turns back
   void (*rope)(float* y, const float* x, const float* cos, const float* sin, float sign, int64_t half);
   void (*swiGlu)(float* y, const float* gate, const float* up, int64_t size);

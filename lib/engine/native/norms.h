@@ -1,4 +1,4 @@
-// Root-mean-square normalisation, its gradients, and what all fused kernels share.
+// Gradients of the norms, root-mean-square normalisation itself, and what all fused kernels share.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -84,29 +84,59 @@ inline Tensor rmsNormGradX(const Tensor& dyIn, const Tensor& xIn, const Tensor& 
   return dx;
 }
 
-// Tasks divide the columns, not the rows: each sum has one order, whatever the number of threads. A layer-norm has a mean.
-inline Tensor normGradWeight(const Tensor& dyIn, const Tensor& xIn, const MaybeTensor& meanIn, const Tensor& rstdIn) {
+// Tasks divide the columns, not the rows: each sum has one order, whatever the number of threads.
+template <typename Body>
+void forColumns(int64_t width, const Body& body) {
+  at::parallel_for(0, width, 64, body);
+}
+
+inline Tensor rmsNormGradWeight(const Tensor& dyIn, const Tensor& xIn, const Tensor& rstdIn) {
   const Tensor dy = floats(dyIn, "dy");
   const Tensor x = floats(xIn, "x");
   const Tensor rstd = floats(rstdIn, "rstd");
   const int64_t width = lastWidth(x, "x");
   checkNormGrad(dy, x, rstd, width);
-  const Tensor mean = meanIn.has_value() ? floats(*meanIn, "mean") : at::zeros(rstd.sizes(), rstd.options());
+  Tensor dw = at::zeros({width}, x.options());
+  const float* gradient = dy.data_ptr<float>();
+  const float* from = x.data_ptr<float>();
+  const float* statistic = rstd.data_ptr<float>();
+  float* to = dw.data_ptr<float>();
+  const int64_t rows = rstd.numel();
+  forColumns(width, [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t at = row * width + begin;
+      loops().rmsNormGradWeight(to + begin, gradient + at, from + at, statistic[row], end - begin);
+    }
+  });
+  return dw;
+}
+
+// Both gradients in one pass over dy.
+inline std::tuple<Tensor, Tensor> layerNormGradAffine(const Tensor& dyIn, const Tensor& xIn, const Tensor& meanIn,
+                                                      const Tensor& rstdIn) {
+  const Tensor dy = floats(dyIn, "dy");
+  const Tensor x = floats(xIn, "x");
+  const Tensor mean = floats(meanIn, "mean");
+  const Tensor rstd = floats(rstdIn, "rstd");
+  const int64_t width = lastWidth(x, "x");
+  checkNormGrad(dy, x, rstd, width);
   TORCH_CHECK(mean.numel() == rstd.numel(), "mean and rstd must have one shape");
   Tensor dw = at::zeros({width}, x.options());
+  Tensor db = at::zeros({width}, x.options());
   const float* gradient = dy.data_ptr<float>();
   const float* from = x.data_ptr<float>();
   const float* centre = mean.data_ptr<float>();
   const float* statistic = rstd.data_ptr<float>();
-  float* to = dw.data_ptr<float>();
+  const AffineGrad to = {dw.data_ptr<float>(), db.data_ptr<float>()};
   const int64_t rows = rstd.numel();
-  at::parallel_for(0, width, 64, [&](int64_t begin, int64_t end) {
+  forColumns(width, [&](int64_t begin, int64_t end) {
+    const AffineGrad part = {to.weight + begin, to.bias + begin};
     for (int64_t row = 0; row < rows; row++) {
       const int64_t at = row * width + begin;
-      loops().normGradWeight(to + begin, gradient + at, from + at, centre[row], statistic[row], end - begin);
+      loops().layerNormGradAffine(part, gradient + at, from + at, centre[row], statistic[row], end - begin);
     }
   });
-  return dw;
+  return {dw, db};
 }
 
 }  // namespace tristage

@@ -14,11 +14,18 @@ defineFusedOp({
   gradient: {
     savedInputs: { x: ['x', 'weight'], weight: ['x'] },
     savedOutputs: { 1: ['x', 'weight'], 2: ['x', 'weight'] },
-    thunks: (dy, { x, weight, out1, out2 }) => ({
-      x: () => runFused('LayerNormGradX', { dy, x: x!, weight: weight!, mean: out1!, rstd: out2! })[0],
-      weight: () => runFused('LayerNormGradWeight', { dy, x: x!, mean: out1!, rstd: out2! })[0],
-      bias: () => tf.sum(asRows(dy), 0),
-    }),
+    thunks: (dy, { x, weight, out1, out2 }) => {
+      let affine: Tensor[] | undefined;
+      return {
+        x: () => runFused('LayerNormGradX', { dy, x: x!, weight: weight!, mean: out1!, rstd: out2! })[0],
+        weight: () => {
+          affine = runFused('LayerNormGradAffine', { dy, x: x!, mean: out1!, rstd: out2! });
+          return affine[0]!;
+        },
+        // Asked for after the weight's. Alone it needs nothing that was saved.
+        bias: () => affine?.[1] ?? tf.sum(asRows(dy), 0),
+      };
+    },
   },
 });
 
@@ -33,9 +40,13 @@ defineFusedOp({
   },
 });
 
+/** Of weight and bias, in this order. */
 defineFusedOp({
-  kernelName: 'LayerNormGradWeight',
-  composite: ({ dy, x, mean, rstd }) => [tf.sum(asRows(tf.mul(dy!, tf.mul(tf.sub(x!, mean!), rstd!))), 0)],
+  kernelName: 'LayerNormGradAffine',
+  composite: ({ dy, x, mean, rstd }) => [
+    tf.sum(asRows(tf.mul(dy!, tf.mul(tf.sub(x!, mean!), rstd!))), 0),
+    tf.sum(asRows(dy!), 0),
+  ],
 });
 
 export interface LayerNormArgs {

@@ -51,7 +51,7 @@ const RESULTS: ReadonlyMap<string, Result> = new Map([
     'float32',
     'Prelu Step ClipByValue Sum Mean Max Min Prod All Any ArgMax ArgMin Softmax LogSoftmax Cumsum Cumprod TopK',
   ),
-  ...list('float32', 'AdamWUpdate DropoutMask RmsNormGradWeight LayerNormGradWeight MaskedCrossEntropy'),
+  ...list('float32', 'AdamWUpdate DropoutMask RmsNormGradWeight LayerNormGradAffine MaskedCrossEntropy'),
   ['LoraLinear', { rule: 'product', exact: ['mask'] }],
   ['RmsNorm', { rule: 'rounded', statistics: [1] }],
   ['LayerNorm', { rule: 'rounded', statistics: [1, 2] }],

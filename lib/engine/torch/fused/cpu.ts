@@ -9,8 +9,9 @@ const attentionGrad = operator<[Handle, Handle, Handle]>('tristage::attention_gr
 const crossEntropy = operator<[Handle, Handle]>('tristage::cross_entropy');
 const crossEntropyGrad = operator('tristage::cross_entropy_grad');
 const dropoutMaskOf = operator('tristage::dropout_mask');
-const normGradWeight = operator('tristage::norm_grad_weight');
+const layerNormGradAffine = operator<[Handle, Handle]>('tristage::layer_norm_grad_affine');
 const rmsNorm = operator<[Handle, Handle]>('tristage::rms_norm');
+const rmsNormGradWeight = operator('tristage::rms_norm_grad_weight');
 const rmsNormGradX = operator('tristage::rms_norm_grad_x');
 const rope = operator('tristage::rope');
 const swiGlu = operator('tristage::swiglu');
@@ -26,12 +27,6 @@ const rmsNormKernel: Kernel = (call) => {
   const { shape } = call.inputs['x']!;
   const [y, rstd] = rmsNorm(handle(call, 'x'), handle(call, 'weight'), call.attrs['eps'] as number);
   return [result(call, y, shape), result(call, rstd, [...shape.slice(0, -1), 1])];
-};
-
-/** For both norms; an rms-norm has no mean. */
-const normGradWeightKernel: Kernel = (call) => {
-  const dw = normGradWeight(handle(call, 'dy'), handle(call, 'x'), optional(call, 'mean'), handle(call, 'rstd'));
-  return [result(call, dw, call.inputs['x']!.shape.slice(-1))];
 };
 
 const attentionKernel: Kernel = (call) => {
@@ -63,8 +58,15 @@ export const cpuKernels: KernelTable = {
     const dx = rmsNormGradX(handle(call, 'dy'), handle(call, 'x'), handle(call, 'weight'), handle(call, 'rstd'));
     return [result(call, dx, call.inputs['x']!.shape)];
   },
-  RmsNormGradWeight: normGradWeightKernel,
-  LayerNormGradWeight: normGradWeightKernel,
+  RmsNormGradWeight: (call) => {
+    const dw = rmsNormGradWeight(handle(call, 'dy'), handle(call, 'x'), handle(call, 'rstd'));
+    return [result(call, dw, call.inputs['x']!.shape.slice(-1))];
+  },
+  LayerNormGradAffine: (call) => {
+    const [dy, x, mean, rstd] = ['dy', 'x', 'mean', 'rstd'].map((name) => handle(call, name));
+    const width = call.inputs['x']!.shape.slice(-1);
+    return layerNormGradAffine(dy, x, mean, rstd).map((grad) => result(call, grad, width));
+  },
   Rope: (call) => {
     const inverse = call.attrs['inverse'] === true;
     const y = rope(handle(call, 'x'), handle(call, 'cos'), handle(call, 'sin'), inverse);
