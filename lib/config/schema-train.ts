@@ -98,7 +98,7 @@ const projectorFit = z
       .describe('Weight of the penalty on large values, in mean variances of an input.'),
   })
   .describe(
-    'A projector that begins at random is fitted before the first step: by ridge regression of visual tokens onto the words of the answers about their image. Without effect where the projector comes from a checkpoint or a file. Absent: it begins at random, as the reference.',
+    'A projector that begins at random is fitted before the first step: by ridge regression of visual tokens onto the words of the answers about their image, rarer words weighing more. Without effect where the projector comes from a checkpoint or a file. Absent: it begins at random, as the reference.',
   );
 
 /** Schema of `train`. */

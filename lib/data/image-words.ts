@@ -32,3 +32,19 @@ export function imageWords(
   }
   return images;
 }
+
+/**
+ * How much each word says of its image: its number of times there by its rarity, ln((N + 1) / images that have it), as in tf-idf
+ * (Sparck Jones 1972). A word of every image, such as an article, tells nothing of any.
+ * @param images words of each of N images
+ * @returns a weight for each word of each image; those of an image sum to 1
+ */
+export function wordWeights(images: readonly Int32Array[]): Float32Array[] {
+  const having = new Map<number, number>();
+  for (const words of images) for (const word of new Set(words)) having.set(word, (having.get(word) ?? 0) + 1);
+  return images.map((words) => {
+    const rarity = Float32Array.from(words, (word) => Math.log((images.length + 1) / (having.get(word) as number)));
+    const sum = rarity.reduce((total, value) => total + value, 0);
+    return rarity.map((value) => value / sum);
+  });
+}

@@ -8,18 +8,50 @@ import { choleskySolve } from './cholesky.ts';
 
 /** Sums over the images seen so far, on the engine. */
 export interface ProjectorFit {
-  /**
-   * @param joined f32[N, P, Di] what the projector gets of N images
-   * @param words one entry an image: f32[Wi, Dl], the embeddings of the words that were said of it, at least one
-   */
-  add(joined: Tensor, words: readonly Tensor[]): void;
-  /**
-   * @param ridge weight of the penalty, in mean variances of an input
-   * @returns weight f32[Dl, Di] and bias f32[Dl], row-major, and the share of the words' variance that they explain
-   */
-  solve(ridge: number): Promise<FittedProjector>;
+  /** @param joined f32[N, P, Di] what the projector gets of N images, N at least 1 */
+  add(joined: Tensor): void;
+  /** @throws RangeError without images, or where the words are those of another number of images */
+  solve(request: SolveRequest): Promise<FittedProjector>;
   dispose(): void;
 }
+
+export interface SolveRequest {
+  /** What was said of the images that were added, in their order. */
+  words: WordTargets;
+  /** Weight of the penalty, in mean variances of an input. */
+  ridge: number;
+}
+
+/** The words of images as the projector is to show them. */
+export interface WordTargets {
+  /** f32[N, Dl]: the weighted mean of the embeddings of an image's words. */
+  means: Tensor;
+  /** f32[]: the mean square of those embeddings, weighted alike, summed over the images. */
+  squares: Tensor;
+}
+
+/**
+ * @param table f32[V, Dl] word embeddings
+ * @param words of each image the ids of its words, at least one
+ * @param weights of each of these words; those of an image sum to 1
+ */
+export function wordTargets(
+  table: Tensor,
+  words: readonly Int32Array[],
+  weights: readonly Float32Array[],
+): WordTargets {
+  return tf.tidy(() => {
+    const told = words.map((ids) => tf.gather(table, tf.tensor1d(ids, 'int32')));
+    const shares = weights.map((row) => tf.tensor2d(row, [row.length, 1]));
+    const weighted = (rows: readonly Tensor[]): Tensor[] => rows.map((row, i) => tf.mul(row, shares[i] as Tensor));
+    return {
+      means: tf.stack(weighted(told).map((row) => tf.sum(row, 0))),
+      squares: tf.addN(weighted(told.map(tf.square)).map((row) => tf.mean(tf.sum(row, 0)))),
+    };
+  });
+}
+
+/** weight f32[Dl, Di] and bias f32[Dl], row-major, and the share of the words' variance that they explain. */
 
 export interface FittedProjector {
   weight: Float32Array;
@@ -31,40 +63,32 @@ export interface FittedProjector {
 type Sums = {
   /** f32[Di, Di] of the inputs with themselves. */
   gram: Tensor;
-  /** f32[Di, Dl] of the inputs with the targets. */
-  cross: Tensor;
-  /** f32[Di] */
-  inputs: Tensor;
-  /** f32[Dl] */
-  targets: Tensor;
-  /** f32[]: squares of the targets. */
-  targetSquares: Tensor;
-  /** f32[]: mean squares of the words' embeddings, an image each. */
-  wordSquares: Tensor;
+  /** f32[N, Di] of the inputs of each image: all its tokens share one target, so the products need no more. */
+  ofImages: Tensor;
 };
 
 /** Sums for a projector from Di to Dl channels. */
 export function createProjectorFit(): ProjectorFit {
   let sums: Sums | undefined;
   let shift: Tensor | undefined;
-  let tokens = 0;
-  let images = 0;
+  let tokensPerImage = 0;
   return {
-    add(joined, words) {
-      const [N, P] = joined.shape as [number, number, number];
+    add(joined) {
       shift ??= tf.keep(tf.tidy(() => tf.mean(joined, [0, 1])));
-      const next = tf.tidy(() => sumsOf(tf.sub(joined, shift as Tensor), words, sums));
-      if (sums !== undefined) tf.dispose({ ...sums });
+      const next = tf.tidy(() => sumsOf(tf.sub(joined, shift as Tensor), sums));
+      if (sums !== undefined) tf.dispose(sums);
       for (const tensor of Object.values(next)) tf.keep(tensor);
       sums = next;
-      tokens += N * P;
-      images += N;
+      tokensPerImage = joined.shape[1] as number;
     },
-    async solve(ridge) {
+    async solve({ words, ridge }) {
       if (sums === undefined || shift === undefined)
         throw new RangeError('a projector is fitted to at least one image');
-      const read = await readSums(sums, shift);
-      return fitted({ ...read, tokens, images, ridge });
+      const images = sums.ofImages.shape[0] as number;
+      if (words.means.shape[0] !== images)
+        throw new RangeError(`words of ${words.means.shape[0]} images for ${images} images`);
+      const read = await readSums({ ...sums, shift }, words, tokensPerImage);
+      return fitted({ ...read, tokens: images * tokensPerImage, images, ridge });
     },
     dispose() {
       tf.dispose({ ...sums, ...(shift === undefined ? {} : { shift }) });
@@ -72,32 +96,49 @@ export function createProjectorFit(): ProjectorFit {
   };
 }
 
-function sumsOf(x: Tensor, words: readonly Tensor[], before: Sums | undefined): Sums {
+function sumsOf(x: Tensor, before: Sums | undefined): Sums {
   const [N, P, Di] = x.shape as [number, number, number];
   const rows = tf.reshape(x, [N * P, Di]);
-  const target = tf.stack(words.map((one) => tf.mean(one, 0)));
-  // Every token of an image has the same target, so the sum over its tokens is all that the products need.
-  const ofImage = tf.sum(x, 1);
-  const next: Sums = {
-    gram: tf.matMul(rows, rows, true, false),
-    cross: tf.matMul(ofImage, target, true, false),
-    inputs: tf.sum(ofImage, 0),
-    targets: tf.mul(tf.sum(target, 0), P),
-    targetSquares: tf.mul(tf.sum(tf.square(target)), P),
-    wordSquares: tf.addN(words.map((one) => tf.mean(tf.square(one)))),
-  };
-  if (before === undefined) return next;
-  const added = Object.entries(next).map(([key, tensor]) => [key, tf.add(tensor, before[key as keyof Sums])]);
-  return Object.fromEntries(added) as Sums;
+  const gram = tf.matMul(rows, rows, true, false);
+  const ofImages = tf.sum(x, 1);
+  if (before === undefined) return { gram, ofImages };
+  return { gram: tf.add(before.gram, gram), ofImages: tf.concat([before.ofImages, ofImages], 0) };
 }
 
-type HostSums = { [Key in keyof Sums | 'shift']: Float32Array };
+/** What the host solves with, over all tokens. */
+interface HostSums {
+  gram: Float32Array;
+  /** f32[Di, Dl] of the inputs with the targets. */
+  cross: Float32Array;
+  /** f32[Di] */
+  inputs: Float32Array;
+  /** f32[Dl] */
+  targets: Float32Array;
+  /** f32[]: squares of the targets. */
+  targetSquares: Float32Array;
+  /** f32[]: mean squares of the words' embeddings, an image each. */
+  wordSquares: Float32Array;
+  /** f32[Di] */
+  shift: Float32Array;
+}
 
-async function readSums(sums: Sums, shift: Tensor): Promise<HostSums> {
-  const entries = Object.entries({ ...sums, shift }).map(
+async function readSums(
+  { gram, ofImages, shift }: Sums & { shift: Tensor },
+  { means, squares }: WordTargets,
+  P: number,
+): Promise<HostSums> {
+  const made = tf.tidy(() => ({
+    cross: tf.matMul(ofImages, means, true, false),
+    inputs: tf.sum(ofImages, 0),
+    targets: tf.mul(tf.sum(means, 0), P),
+    targetSquares: tf.mul(tf.sum(tf.square(means)), P),
+  }));
+  const entries = Object.entries({ ...made, gram, shift, wordSquares: squares }).map(
     async ([key, tensor]) => [key, await tensor.data<'float32'>()] as const,
   );
-  return Object.fromEntries(await Promise.all(entries)) as HostSums;
+  const read = Object.fromEntries(await Promise.all(entries)) as unknown as HostSums;
+  tf.dispose(made);
+  return read;
 }
 
 /** Centres the sums, solves, and stretches. */

@@ -2,15 +2,14 @@
 
 import type { RunConfig } from '../config/schema.ts';
 import type { Logger } from '../core/log.ts';
-import { imageWords } from '../data/image-words.ts';
+import { imageWords, wordWeights } from '../data/image-words.ts';
 import { type LoadedBatch, microBatches } from '../data/loaded-batch.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
 import { deviceBatch, disposeBatch } from '../model/batch.ts';
 import { tokensPerImage } from '../model/config.ts';
-import { embedTokens } from '../model/llama/model.ts';
 import { type MiniGpt, seeImages } from '../model/minigpt.ts';
 import { joinNeighbours } from '../model/projector.ts';
-import { createProjectorFit, type ProjectorFit } from '../model/projector-fit.ts';
+import { createProjectorFit, type ProjectorFit, wordTargets } from '../model/projector-fit.ts';
 import { PROJECTOR_PREFIX } from '../model/shapes.ts';
 import { type OpenData, openLoader } from './data.ts';
 import { type RunFeatures, type SeenPart, withSeen } from './feature-cache.ts';
@@ -39,27 +38,30 @@ export async function fitProjector(request: FitRequest): Promise<void> {
   const { config, model, data, features, logger } = request;
   const { images = 0, ridge = 0 } = config.train.projectorFit ?? {};
   const fit = createProjectorFit();
+  const words: Int32Array[] = [];
   // Samples that cannot be used are replaced here as in training, which draws them again and then writes them down.
   const onBadSamples = (): void => undefined;
   const loader = openLoader({ config, model: model.config, data, features: features?.store, onBadSamples });
   try {
-    let seen = 0;
-    for (let step = 0; seen < images && step < images; step++) {
+    for (let step = 0; words.length < images && step < images; step++) {
       const batch = await loader.batch(step);
       const found = await features?.complete(batch.keyed ?? []);
       const parts = microBatches(batch, TOGETHER);
-      for (const part of found === undefined ? parts : withSeen(parts, found)) seen += addPart(fit, part, request);
+      for (const part of found === undefined ? parts : withSeen(parts, found))
+        words.push(...addPart(fit, part, request));
       loader.recycle(batch);
     }
-    if (seen === 0) {
+    if (words.length === 0) {
       logger.warn('projector: no image among the first samples, so nothing to fit it to; it begins at random');
       return;
     }
-    const { weight, bias, explained } = await fit.solve(ridge);
+    const targets = wordTargets(model.params.llama.embedTokens, words, wordWeights(words));
+    const { weight, bias, explained } = await fit.solve({ words: targets, ridge });
+    tf.dispose({ ...targets });
     assign(model, 'weight', weight);
     assign(model, 'bias', bias);
     logger.info(
-      `projector: fitted to the words of ${seen} images; it explains ${(100 * explained).toFixed(1)} % of their variance`,
+      `projector: fitted to the words of ${words.length} images; it explains ${(100 * explained).toFixed(1)} % of their variance`,
     );
   } finally {
     fit.dispose();
@@ -67,22 +69,23 @@ export async function fitProjector(request: FitRequest): Promise<void> {
   }
 }
 
-/** @returns how many of the part's images had words */
-function addPart(fit: ProjectorFit, part: LoadedBatch & Pick<SeenPart, 'seen'>, { model, data }: FitRequest): number {
+/** @returns the words of those of the part's images that have any */
+function addPart(
+  fit: ProjectorFit,
+  part: LoadedBatch & Pick<SeenPart, 'seen'>,
+  { model, data }: FitRequest,
+): Int32Array[] {
   const words = imageWords(part, tokensPerImage(model.config), data.tokenizer.eosId);
   const places = words.flatMap((ids, place) => (ids.length === 0 ? [] : [place]));
-  if (places.length === 0) return 0;
+  if (places.length === 0) return [];
   const batch = deviceBatch(part, model.config);
   try {
     tf.tidy(() => {
       const tokens = batch.seen ?? seeImages(model, batch.pixels as Tensor);
       const joined = joinNeighbours(tokens, model.config.join);
-      const told = places.map((place) =>
-        embedTokens(tf.tensor1d(words[place] as Int32Array, 'int32'), model.params.llama),
-      );
-      fit.add(tf.gather(joined, tf.tensor1d(places, 'int32')), told);
+      fit.add(tf.gather(joined, tf.tensor1d(places, 'int32')));
     });
-    return places.length;
+    return places.map((place) => words[place] as Int32Array);
   } finally {
     disposeBatch(batch);
   }

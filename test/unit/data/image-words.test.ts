@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { imageWords } from '../../../lib/data/image-words.ts';
+import { imageWords, wordWeights } from '../../../lib/data/image-words.ts';
 import { IGNORE, IMAGE_SLOT } from '../../../lib/data/sample.ts';
 
 const END = 2;
@@ -40,4 +40,21 @@ test('in packed rows words stay with their group, and an image of a branch with 
   };
   const labels = batch.labels.map((label) => (label === S || label === 1 ? IGNORE : label));
   assert.deepEqual(words({ ...batch, labels }), [[7, 8], [9, 6], [6]]);
+});
+
+test('a word weighs by its rarity, and those of an image sum to 1', () => {
+  const [first, second, third] = wordWeights([Int32Array.of(1, 2, 2), Int32Array.of(1, 3), Int32Array.of(1)]) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const [common, rare] = [Math.log(4 / 3), Math.log(4)];
+  const near = (found: Float32Array, wanted: number[]): void =>
+    assert.deepEqual(
+      Array.from(found, (value) => Math.round(value * 1e6) / 1e6),
+      wanted.map((value) => Math.round(value * 1e6) / 1e6),
+    );
+  near(first, [common / (common + 2 * rare), rare / (common + 2 * rare), rare / (common + 2 * rare)]);
+  near(second, [common / (common + rare), rare / (common + rare)]);
+  near(third, [1]);
 });

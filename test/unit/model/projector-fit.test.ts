@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomStream } from '../../../lib/core/rng.ts';
 import { type Tensor, tf } from '../../../lib/engine/tf.ts';
-import { createProjectorFit, type FittedProjector } from '../../../lib/model/projector-fit.ts';
+import { createProjectorFit, type FittedProjector, wordTargets } from '../../../lib/model/projector-fit.ts';
 import { openTestEngine } from '../../support/engine.ts';
 
 await openTestEngine();
@@ -30,22 +30,30 @@ function images(count: number, said: (tokens: number[][]) => number[][]): Image[
 }
 
 async function fit(given: readonly Image[], { ridge = 1e-6, parts = 1 } = {}): Promise<FittedProjector> {
-  const fitting = createProjectorFit();
   const before = tf.memory().numTensors;
+  const fitting = createProjectorFit();
   const size = Math.ceil(given.length / parts);
   for (let first = 0; first < given.length; first += size) {
     const part = given.slice(first, first + size);
-    tf.tidy(() =>
-      fitting.add(
-        tf.tensor(part.map(({ tokens }) => tokens)) as Tensor,
-        part.map(({ words }) => tf.tensor2d(words)),
-      ),
-    );
+    tf.tidy(() => fitting.add(tf.tensor(part.map(({ tokens }) => tokens)) as Tensor));
   }
-  const solved = await fitting.solve(ridge);
+  const words = targetsOf(given);
+  const solved = await fitting.solve({ words, ridge });
+  tf.dispose({ ...words });
   fitting.dispose();
   assert.equal(tf.memory().numTensors, before);
   return solved;
+}
+
+/** All words in one table, each of an image with the same weight. */
+function targetsOf(given: readonly Image[]): ReturnType<typeof wordTargets> {
+  let next = 0;
+  const ids = given.map(({ words }) => Int32Array.from(words, () => next++));
+  const weights = given.map(({ words }) => new Float32Array(words.length).fill(1 / words.length));
+  const table = tf.tensor2d(given.flatMap(({ words }) => words));
+  const targets = wordTargets(table, ids, weights);
+  table.dispose();
+  return targets;
 }
 
 /** What the fitted projector makes of a token. */
@@ -84,7 +92,7 @@ test('words that are a linear map of the tokens are found again, stretched to th
   }
 });
 
-test('several words count by their mean', async () => {
+test('several words of one weight count by their mean', async () => {
   const given = images(60, mapped);
   const apart = given.map(({ tokens, words: [word = []] }) => ({
     tokens,
@@ -115,6 +123,32 @@ test('words without any relation to the tokens are not explained, and a constant
   );
 });
 
-test('nothing can be fitted to no image', async () => {
-  await assert.rejects(createProjectorFit().solve(1), RangeError);
+test('words count by their weights', async () => {
+  const table = tf.tensor2d([
+    [1, 2],
+    [3, 6],
+    [-1, 0],
+  ]);
+  const { means, squares } = wordTargets(
+    table,
+    [Int32Array.of(0, 1), Int32Array.of(2)],
+    [Float32Array.of(0.25, 0.75), Float32Array.of(1)],
+  );
+  assert.deepEqual(await means.array(), [
+    [2.5, 5],
+    [-1, 0],
+  ]);
+  // (1 + 4) / 2 by a quarter, (9 + 36) / 2 by three, and (1 + 0) / 2.
+  assert.equal((await squares.data())[0], 0.625 + 16.875 + 0.5);
+  tf.dispose({ table, means, squares });
+});
+
+test('nothing can be fitted to no image, nor to the words of other images', async () => {
+  const words = targetsOf(images(2, mapped));
+  await assert.rejects(createProjectorFit().solve({ words, ridge: 1 }), /at least one image/);
+  const fitting = createProjectorFit();
+  tf.tidy(() => fitting.add(tf.zeros([3, P, DI])));
+  await assert.rejects(fitting.solve({ words, ridge: 1 }), /words of 2 images for 3 images/);
+  fitting.dispose();
+  tf.dispose({ ...words });
 });
