@@ -12,6 +12,9 @@
 
 namespace tristage {
 
+// Larger transfers are weights, which come once; page-locked memory for them would stay in torch's cache.
+constexpr size_t kStagedBytes = size_t{64} << 20;
+
 struct HostBytes {
   void* data = nullptr;
   size_t size = 0;
@@ -60,6 +63,12 @@ inline at::Tensor tensorFromBytes(HostBytes bytes, const std::vector<int64_t>& s
     at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(target));
     if (bytes.size > 0) std::memcpy(tensor.data_ptr(), bytes.data, bytes.size);
     return tensor;
+  }
+  if (!device.is_cpu() && bytes.size > 0 && bytes.size <= kStagedBytes) {
+    // The copy to the device goes on while the host does; torch keeps page-locked memory until its stream is through with it.
+    const at::Tensor staged = at::empty(shape, at::TensorOptions().dtype(source).pinned_memory(true));
+    std::memcpy(staged.data_ptr(), bytes.data, bytes.size);
+    return staged.to(at::TensorOptions().dtype(target).device(device), /*non_blocking=*/true, /*copy=*/true);
   }
   static char nothing = 0;
   at::Tensor view = at::from_blob(bytes.size > 0 ? bytes.data : &nothing, shape, at::TensorOptions().dtype(source));

@@ -27,6 +27,8 @@ export interface OpenTorchOptions extends SetupOptions {
 function tryCuda(binding: NativeBinding, libDir: string): string | undefined {
   const library = join(libDir, 'libtorch_cuda.so');
   if (!existsSync(library)) return `no ${library}: this libtorch computes on the CPU only`;
+  // Read by torch's allocator when it starts. Batches of many lengths leave gaps in blocks of fixed size, which these can fill.
+  process.env['PYTORCH_CUDA_ALLOC_CONF'] ??= 'expandable_segments:True';
   try {
     binding.loadLibrary(library);
     binding.release(binding.fromData(new Float32Array(1), 'float32', [1], 'float32', 'cuda:0'));
