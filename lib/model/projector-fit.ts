@@ -40,19 +40,19 @@ export function wordTargets(
   words: readonly Int32Array[],
   weights: readonly Float32Array[],
 ): WordTargets {
+  const flat = words.flatMap((ids) => [...ids]);
+  const images = words.flatMap((ids, image) => Array.from(ids, () => image));
   return tf.tidy(() => {
-    const told = words.map((ids) => tf.gather(table, tf.tensor1d(ids, 'int32')));
-    const shares = weights.map((row) => tf.tensor2d(row, [row.length, 1]));
-    const weighted = (rows: readonly Tensor[]): Tensor[] => rows.map((row, i) => tf.mul(row, shares[i] as Tensor));
+    const told = tf.gather(table, tf.tensor1d(flat, 'int32'));
+    const shares = tf.tensor1d(weights.flatMap((row) => [...row]));
     return {
-      means: tf.stack(weighted(told).map((row) => tf.sum(row, 0))),
-      squares: tf.addN(weighted(told.map(tf.square)).map((row) => tf.mean(tf.sum(row, 0)))),
+      means: tf.unsortedSegmentSum(tf.mul(told, tf.expandDims(shares, 1)), tf.tensor1d(images, 'int32'), words.length),
+      squares: tf.sum(tf.mul(tf.mean(tf.square(told), 1), shares)),
     };
   });
 }
 
 /** weight f32[Dl, Di] and bias f32[Dl], row-major, and the share of the words' variance that they explain. */
-
 export interface FittedProjector {
   weight: Float32Array;
   bias: Float32Array;

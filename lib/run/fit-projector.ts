@@ -56,8 +56,8 @@ export async function fitProjector(request: FitRequest): Promise<void> {
       return;
     }
     const targets = wordTargets(model.params.llama.embedTokens, words, wordWeights(words));
-    const { weight, bias, explained } = await fit.solve({ words: targets, ridge });
-    tf.dispose({ ...targets });
+    const solved = fit.solve({ words: targets, ridge }).finally(() => tf.dispose({ ...targets }));
+    const { weight, bias, explained } = await solved;
     assign(model, 'weight', weight);
     assign(model, 'bias', bias);
     logger.info(

@@ -56,26 +56,37 @@ inline std::tuple<Tensor, Tensor> rmsNorm(const Tensor& xIn, const Tensor& weigh
   return {y, rstd};
 }
 
-inline void checkNormGrad(const Tensor& dy, const Tensor& x, const Tensor& rstd, int64_t width) {
-  TORCH_CHECK(dy.sizes() == x.sizes(), "dy ", dy.sizes(), " and x ", x.sizes(), " must have one shape");
-  TORCH_CHECK(rstd.numel() * width == x.numel(), "rstd must hold one number for each row of x, found ", rstd.sizes());
-}
+// What every gradient of a norm reads: rows of one width, and one statistic for each.
+struct NormGrad {
+  Tensor dy;
+  Tensor x;
+  Tensor rstd;
+  int64_t width;
+
+  NormGrad(const Tensor& dyIn, const Tensor& xIn, const Tensor& rstdIn)
+      : dy(floats(dyIn, "dy")), x(floats(xIn, "x")), rstd(floats(rstdIn, "rstd")), width(lastWidth(x, "x")) {
+    TORCH_CHECK(dy.sizes() == x.sizes(), "dy ", dy.sizes(), " and x ", x.sizes(), " must have one shape");
+    TORCH_CHECK(rstd.numel() * width == x.numel(), "rstd must hold one number for each row of x, found ", rstd.sizes());
+  }
+
+  int64_t rows() const { return rstd.numel(); }
+  const float* gradient() const { return dy.data_ptr<float>(); }
+  const float* from() const { return x.data_ptr<float>(); }
+  const float* statistic() const { return rstd.data_ptr<float>(); }
+};
 
 inline Tensor rmsNormGradX(const Tensor& dyIn, const Tensor& xIn, const Tensor& weightIn, const Tensor& rstdIn) {
-  const Tensor dy = floats(dyIn, "dy");
-  const Tensor x = floats(xIn, "x");
+  const NormGrad of(dyIn, xIn, rstdIn);
   const Tensor weight = floats(weightIn, "weight");
-  const Tensor rstd = floats(rstdIn, "rstd");
-  const int64_t width = lastWidth(x, "x");
-  checkNormGrad(dy, x, rstd, width);
+  const int64_t width = of.width;
   TORCH_CHECK(weight.numel() == width, "weight must be [", width, "], found ", weight.sizes());
-  Tensor dx = at::empty(x.sizes(), x.options());
-  const float* gradient = dy.data_ptr<float>();
-  const float* from = x.data_ptr<float>();
+  Tensor dx = at::empty(of.x.sizes(), of.x.options());
+  const float* gradient = of.gradient();
+  const float* from = of.from();
   const float* scale = weight.data_ptr<float>();
-  const float* statistic = rstd.data_ptr<float>();
+  const float* statistic = of.statistic();
   float* to = dx.data_ptr<float>();
-  at::parallel_for(0, rstd.numel(), rowGrain(width), [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, of.rows(), rowGrain(width), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++) {
       const int64_t at = row * width;
       loops().rmsNormGradX(to + at, gradient + at, from + at, scale, statistic[row], width);
@@ -84,29 +95,26 @@ inline Tensor rmsNormGradX(const Tensor& dyIn, const Tensor& xIn, const Tensor& 
   return dx;
 }
 
-// Tasks divide the columns, not the rows: each sum has one order, whatever the number of threads.
+// Calls body(row, its place in the data, first column, columns) for parts of all rows. Tasks divide the columns, not the rows: each sum
+// has one order, whatever the number of threads.
 template <typename Body>
-void forColumns(int64_t width, const Body& body) {
-  at::parallel_for(0, width, 64, body);
+void forColumns(const NormGrad& of, const Body& body) {
+  const int64_t rows = of.rows();
+  const int64_t width = of.width;
+  at::parallel_for(0, width, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < rows; row++) body(row, row * width + begin, begin, end - begin);
+  });
 }
 
 inline Tensor rmsNormGradWeight(const Tensor& dyIn, const Tensor& xIn, const Tensor& rstdIn) {
-  const Tensor dy = floats(dyIn, "dy");
-  const Tensor x = floats(xIn, "x");
-  const Tensor rstd = floats(rstdIn, "rstd");
-  const int64_t width = lastWidth(x, "x");
-  checkNormGrad(dy, x, rstd, width);
-  Tensor dw = at::zeros({width}, x.options());
-  const float* gradient = dy.data_ptr<float>();
-  const float* from = x.data_ptr<float>();
-  const float* statistic = rstd.data_ptr<float>();
+  const NormGrad of(dyIn, xIn, rstdIn);
+  Tensor dw = at::zeros({of.width}, of.x.options());
+  const float* gradient = of.gradient();
+  const float* from = of.from();
+  const float* statistic = of.statistic();
   float* to = dw.data_ptr<float>();
-  const int64_t rows = rstd.numel();
-  forColumns(width, [&](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < rows; row++) {
-      const int64_t at = row * width + begin;
-      loops().rmsNormGradWeight(to + begin, gradient + at, from + at, statistic[row], end - begin);
-    }
+  forColumns(of, [&](int64_t row, int64_t at, int64_t column, int64_t columns) {
+    loops().rmsNormGradWeight(to + column, gradient + at, from + at, statistic[row], columns);
   });
   return dw;
 }
@@ -114,27 +122,19 @@ inline Tensor rmsNormGradWeight(const Tensor& dyIn, const Tensor& xIn, const Ten
 // Both gradients in one pass over dy.
 inline std::tuple<Tensor, Tensor> layerNormGradAffine(const Tensor& dyIn, const Tensor& xIn, const Tensor& meanIn,
                                                       const Tensor& rstdIn) {
-  const Tensor dy = floats(dyIn, "dy");
-  const Tensor x = floats(xIn, "x");
+  const NormGrad of(dyIn, xIn, rstdIn);
   const Tensor mean = floats(meanIn, "mean");
-  const Tensor rstd = floats(rstdIn, "rstd");
-  const int64_t width = lastWidth(x, "x");
-  checkNormGrad(dy, x, rstd, width);
-  TORCH_CHECK(mean.numel() == rstd.numel(), "mean and rstd must have one shape");
-  Tensor dw = at::zeros({width}, x.options());
-  Tensor db = at::zeros({width}, x.options());
-  const float* gradient = dy.data_ptr<float>();
-  const float* from = x.data_ptr<float>();
+  TORCH_CHECK(mean.numel() == of.rows(), "mean and rstd must have one shape");
+  Tensor dw = at::zeros({of.width}, of.x.options());
+  Tensor db = at::zeros({of.width}, of.x.options());
+  const float* gradient = of.gradient();
+  const float* from = of.from();
   const float* centre = mean.data_ptr<float>();
-  const float* statistic = rstd.data_ptr<float>();
+  const float* statistic = of.statistic();
   const AffineGrad to = {dw.data_ptr<float>(), db.data_ptr<float>()};
-  const int64_t rows = rstd.numel();
-  forColumns(width, [&](int64_t begin, int64_t end) {
-    const AffineGrad part = {to.weight + begin, to.bias + begin};
-    for (int64_t row = 0; row < rows; row++) {
-      const int64_t at = row * width + begin;
-      loops().layerNormGradAffine(part, gradient + at, from + at, centre[row], statistic[row], end - begin);
-    }
+  forColumns(of, [&](int64_t row, int64_t at, int64_t column, int64_t columns) {
+    const AffineGrad part = {to.weight + column, to.bias + column};
+    loops().layerNormGradAffine(part, gradient + at, from + at, centre[row], statistic[row], columns);
   });
   return {dw, db};
 }
