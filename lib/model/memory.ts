@@ -52,15 +52,15 @@ export interface BlockMemory {
 /** Bytes of a float32. */
 export const FLOAT = 4;
 
-/** Scores [H, T, T] that attention holds at once, counted in float32: engine/ops/attention.ts and torch/fused/attention.ts. */
+/** Scores [H, T, T] that attention holds at once: engine/ops/attention.ts and torch/fused/whole-attention.ts. */
 const SCORES = {
   fused: { forward: 0, backward: 0 },
   composite: { forward: 8, backward: 12 },
-  narrow: { forward: 3, backward: 4 },
+  narrow: { forward: 0, backward: 0 },
 } as const;
 
-/** Tensors as wide as the feed-forward layer that SwiGlu's gradient makes, results included: engine/ops/swiglu.ts. */
-const GATED = { fused: 2, composite: 8, narrow: 5 } as const;
+/** Tensors as wide as the feed-forward layer that SwiGlu's gradient makes, results included: engine/ops/swiglu.ts and torch/fused/pointwise.ts. */
+const GATED = { fused: 2, composite: 8, narrow: 3 } as const;
 
 /** One block of LLaMA. */
 export function llamaBlockMemory(

@@ -4,7 +4,7 @@
  */
 
 import { TristageError } from '../core/errors.ts';
-import { adamwUpdate } from '../engine/ops/index.ts';
+import { type AdamWUpdateArgs, adamwUpdates } from '../engine/ops/index.ts';
 import { tf, type Variable } from '../engine/tf.ts';
 import type { NamedGradients } from './clip.ts';
 
@@ -48,10 +48,10 @@ export interface HostMoments {
 export interface AdamW {
   /**
    * One update of every parameter. The gradients stay the caller's.
-   * @param request `gradients` has an entry for each parameter, null for none
+   * @param request `gradients` has an entry for each parameter, null for none; each counts `gradScale` times (default 1)
    * @throws TristageError E_OPTIMIZER_STATE when the names are not those of the parameters
    */
-  update(request: { gradients: NamedGradients; lr: number }): void;
+  update(request: { gradients: NamedGradients; lr: number; gradScale?: number | undefined }): void;
   /** Moments by parameter path; owned by the optimizer, valid until the next update. */
   readonly state: ReadonlyMap<string, Readonly<Moments>>;
   /**
@@ -78,11 +78,9 @@ export function createAdamW(parameters: ReadonlyMap<string, Variable>, options: 
   }
   return {
     state,
-    update: ({ gradients, lr }) => {
-      checkNames(state, gradients, 'gradients');
-      for (const [name, param] of parameters) {
-        updateOne({ name, param, moments: state.get(name)!, gradients, lr, options });
-      }
+    update: (request) => {
+      checkNames(state, request.gradients, 'gradients');
+      tf.tidy(() => adamwUpdates(updatesOf({ parameters, state, options, ...request })));
     },
     restore: (saved) => restoreState(state, saved),
     dispose: () => {
@@ -92,34 +90,39 @@ export function createAdamW(parameters: ReadonlyMap<string, Variable>, options: 
   };
 }
 
-interface UpdateOne {
-  name: string;
-  param: Variable;
-  moments: Moments;
+interface Updates {
+  parameters: ReadonlyMap<string, Variable>;
+  state: Map<string, Moments>;
+  options: AdamWOptions;
   gradients: NamedGradients;
   lr: number;
-  options: AdamWOptions;
+  gradScale?: number | undefined;
 }
 
-function updateOne({ name, param, moments, gradients, lr, options }: UpdateOne): void {
-  const given = gradients.get(name) ?? null;
-  if (given === null && !(options.zeroMissingGradients === true && moments.step > 0)) return;
-  const grad = given ?? tf.zeros(param.shape);
+/** The updates of all parameters that have one; their steps are counted. Called inside `tf.tidy`. */
+function updatesOf({ parameters, state, options, gradients, lr, gradScale = 1 }: Updates): AdamWUpdateArgs[] {
   const { decayRule = 'matrices', eps, betas } = options;
-  moments.step++;
-  adamwUpdate({
-    param,
-    grad,
-    m: moments.expAvg,
-    v: moments.expAvgSq,
-    lr,
-    beta1: betas[0],
-    beta2: betas[1],
-    eps,
-    weightDecay: decays(decayRule, name, param.rank) ? options.weightDecay : 0,
-    step: moments.step,
-  });
-  if (given === null) grad.dispose();
+  const updates: AdamWUpdateArgs[] = [];
+  for (const [name, param] of parameters) {
+    const moments = state.get(name)!;
+    const given = gradients.get(name) ?? null;
+    if (given === null && !(options.zeroMissingGradients === true && moments.step > 0)) continue;
+    moments.step++;
+    updates.push({
+      param,
+      grad: given ?? tf.zeros(param.shape),
+      m: moments.expAvg,
+      v: moments.expAvgSq,
+      lr,
+      beta1: betas[0],
+      beta2: betas[1],
+      eps,
+      weightDecay: decays(decayRule, name, param.rank) ? options.weightDecay : 0,
+      step: moments.step,
+      gradScale,
+    });
+  }
+  return updates;
 }
 
 function zeroVariable(shape: number[]): Variable {

@@ -1,6 +1,7 @@
 /** The norm of all gradients together, and shortening them to a limit. */
 
-import { type Tensor, tf } from '../engine/tf.ts';
+import { squaredNorms } from '../engine/ops/index.ts';
+import type { Tensor } from '../engine/tf.ts';
 
 /** Gradients by parameter path; null where the loss does not depend on the parameter. */
 export type NamedGradients = ReadonlyMap<string, Tensor | null>;
@@ -15,9 +16,7 @@ const EPSILON = 1e-6;
 export async function globalNorm(gradients: NamedGradients): Promise<number> {
   const present = [...gradients.values()].filter((gradient) => gradient !== null);
   if (present.length === 0) return 0;
-  // Each square in a scope of its own: together they would be as large as all gradients.
-  const square = (gradient: Tensor): Tensor => tf.tidy(() => tf.reshape(tf.sum(tf.square(gradient)), [1]));
-  const squares = tf.tidy(() => tf.concat(present.map(square)));
+  const squares = squaredNorms(present);
   try {
     const sums = await squares.data<'float32'>();
     return Math.sqrt(sums.reduce((total, value) => total + value, 0));
@@ -32,11 +31,4 @@ export async function globalNorm(gradients: NamedGradients): Promise<number> {
  */
 export function clipFactor(norm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (norm + EPSILON));
-}
-
-/** Every gradient times a factor, as new tensors of the caller. */
-export function scaleGradients(gradients: NamedGradients, factor: number): Map<string, Tensor | null> {
-  const scaled = new Map<string, Tensor | null>();
-  for (const [name, gradient] of gradients) scaled.set(name, gradient === null ? null : tf.mul(gradient, factor));
-  return scaled;
 }

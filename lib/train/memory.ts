@@ -31,8 +31,6 @@ export interface StepSettings {
   trainable: readonly TrainableGroup[];
   engine: MemoryEngine;
   recompute: boolean;
-  /** Whether gradients are shortened, which copies them. */
-  clips: boolean;
 }
 
 /** When a step is at its fullest. */
@@ -137,12 +135,15 @@ function activationBytes({ model, trainable, engine, recompute }: StepSettings, 
   return stemMemory(model, context).saved + model.llm.layers * (recompute ? block.input : block.saved);
 }
 
+/** Tensors as large as a weight that its update makes of plain operations, a gradient that was clipped included. */
+export const COMPOSITE_UPDATE = 7;
+
 /** Bytes of each moment beside weights, optimizer and batch. */
 function momentBytes(
   settings: StepSettings,
   { pass, weights, gathered }: { pass: PassShape; weights: WeightBytes; gathered: number },
 ): Record<Exclude<Moment, 'upload' | 'measure'>, number> {
-  const { model, engine, recompute, clips } = settings;
+  const { model, engine, recompute } = settings;
   const kind = computeKind(engine);
   const context = { pass, kind, training: trainingOf(settings.trainable) };
   const block = llamaBlockMemory(model, context);
@@ -164,6 +165,6 @@ function momentBytes(
     head: gathered + all + last + head,
     // At its beginning everything is kept and few gradients are there; at its end it is the other way round.
     backward: gathered + Math.max(all + weights.head + again, first + weights.gradients, embedded),
-    update: weights.gradients * (clips ? 2 : 1) + weights.largest * (engine.backend === 'tensorflow' ? 6 : 1),
+    update: weights.gradients + weights.largest * (engine.backend === 'tensorflow' ? COMPOSITE_UPDATE : 1),
   };
 }

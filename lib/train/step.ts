@@ -17,7 +17,7 @@ import {
   lossTotal,
   supervisedTokens,
 } from './backward.ts';
-import { clipFactor, globalNorm, type NamedGradients, scaleGradients } from './clip.ts';
+import { clipFactor, globalNorm, type NamedGradients } from './clip.ts';
 import type { LossWeighting } from './loss.ts';
 
 /** Choices that stay the same over a run. */
@@ -148,17 +148,8 @@ export async function applyGradients(request: {
   const { optimizer, gradients, lr, clipNorm } = request;
   const gradNorm = await globalNorm(gradients);
   if (!Number.isFinite(gradNorm)) return { gradNorm, applied: false };
-  const factor = clipNorm === undefined ? 1 : clipFactor(gradNorm, clipNorm);
-  if (factor === 1) {
-    updateWhole(optimizer, { gradients, lr });
-    return { gradNorm, applied: true };
-  }
-  const scaled = scaleGradients(gradients, factor);
-  try {
-    updateWhole(optimizer, { gradients: scaled, lr });
-  } finally {
-    disposeGradients(scaled);
-  }
+  const gradScale = clipNorm === undefined ? 1 : clipFactor(gradNorm, clipNorm);
+  updateWhole(optimizer, { gradients, lr, gradScale });
   return { gradNorm, applied: true };
 }
 

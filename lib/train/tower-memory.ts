@@ -3,7 +3,7 @@ import { gridSide, type VisionConfig } from '../model/config.ts';
 import { FLOAT, visionMemory } from '../model/memory.ts';
 import { valuesIn } from '../model/shapes.ts';
 import { type TowerKernels, type TowerMemory, towerMemory } from '../model/tower-memory.ts';
-import { computeKind, type MemoryEngine, type Moment, type StepMemory } from './memory.ts';
+import { COMPOSITE_UPDATE, computeKind, type MemoryEngine, type Moment, type StepMemory } from './memory.ts';
 import { PATCH_HEAD_PREFIX, patchModelShapes } from './vision-model.ts';
 
 /** What decides the memory of an update, besides how many images pass at once. */
@@ -12,8 +12,6 @@ export interface TowerSettings {
   /** Kinds of object, background not counted. */
   kinds: number;
   engine: MemoryEngine;
-  /** Whether gradients are shortened, which copies them. */
-  clips: boolean;
   /** Held-out images that pass at once when the tower is measured; 0: it is not. */
   measured: number;
 }
@@ -78,14 +76,13 @@ function backwardBytes(tower: TowerMemory, { gradients, early, late, stem }: Wei
   );
 }
 
-/** The squares of the gradients' norm, one at a time; what adds up the gradients of passes; gradients and shortened gradients. */
+/** The squares of the gradients' norm, one at a time; what adds up the gradients of passes; the update. */
 function updateBytes(
-  { clips, engine }: TowerSettings,
+  { engine }: TowerSettings,
   { gradients, largest, passes }: { gradients: number; largest: number; passes: number },
 ): number {
   const sum = passes > 1 ? 2 * gradients + largest : gradients + largest;
-  const shortened = gradients * (clips ? 2 : 1);
-  return Math.max(sum, shortened + (engine.backend === 'tensorflow' ? 6 * largest : 0));
+  return Math.max(sum, gradients + (engine.backend === 'tensorflow' ? COMPOSITE_UPDATE * largest : 0));
 }
 
 interface WeightBytes {

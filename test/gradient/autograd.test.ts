@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { TristageError } from '../../lib/core/errors.ts';
 import { recompute, valueAndGrads } from '../../lib/engine/autograd/index.ts';
 import { liveTensors, measurePeak } from '../../lib/engine/memory.ts';
-import { adamwUpdate, linear, rmsNorm, swiGlu } from '../../lib/engine/ops/index.ts';
+import { adamwUpdates, linear, rmsNorm, swiGlu } from '../../lib/engine/ops/index.ts';
 import { type Scalar, type Tensor, tf, type Variable } from '../../lib/engine/tf.ts';
 import { openTestEngine } from '../support/engine.ts';
 import { assertClose, randomTensor } from '../support/tensors.ts';
@@ -146,18 +146,20 @@ describe(`autograd on ${engine}`, () => {
       const { value, grads } = valueAndGrads(() => network(x, layers, recomputed), variables);
       variables.forEach((param, i) => {
         const [m, v] = moments[i]!;
-        adamwUpdate({
-          param,
-          grad: grads[i]!,
-          m,
-          v,
-          lr: 1e-2,
-          beta1: 0.9,
-          beta2: 0.999,
-          eps: 1e-8,
-          weightDecay: 0.05,
-          step,
-        });
+        adamwUpdates([
+          {
+            param,
+            grad: grads[i]!,
+            m,
+            v,
+            lr: 1e-2,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weightDecay: 0.05,
+            step,
+          },
+        ]);
       });
       const loss = value.dataSync()[0]!;
       disposeAll([value, ...grads]);

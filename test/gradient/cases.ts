@@ -10,6 +10,7 @@ import {
   patchEmbed,
   rmsNorm,
   rope,
+  scale,
   swiGlu,
 } from '../../lib/engine/ops/index.ts';
 import { type Tensor, tf } from '../../lib/engine/tf.ts';
@@ -130,6 +131,7 @@ export const OP_CASES: readonly OpCase[] = [
     inputs: () => [randomTensor([3, 7], 1), randomTensor([3, 7], 2)],
     run: (gate, up) => swiGlu(gate!, up!),
   },
+  { name: 'scale', kernelName: 'Scale', inputs: () => [randomTensor([3, 5], 1)], run: (x) => scale(x!, -0.375) },
   { name: 'gelu', kernelName: 'GeluErf', inputs: () => [randomTensor([3, 9], 1, 2)], run: (x) => gelu(x!) },
   {
     name: 'masked cross-entropy',

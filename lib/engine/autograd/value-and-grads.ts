@@ -118,12 +118,10 @@ function inputGradients(tape: Tape, node: TapeNode, dys: (Tensor | null)[]): [nu
   return names.map((name, i) => [node.inputs[name]!.id, checkShape(node, name, results[i]!)]);
 }
 
-/** Outputs that nothing depends on: zeros, or for the auxiliary outputs of a fused op, which are never read, a scalar. */
+/** Outputs that nothing depends on: zeros, or for the auxiliary outputs of a fused op, which are never read, what is there. */
 function completeOutputGradients(node: TapeNode, dys: (Tensor | null)[]): Tensor[] {
-  return dys.map((dy, i) => {
-    if (dy !== null) return dy;
-    return isFused(node.kernelName) && i > 0 ? tf.scalar(0) : tf.fill(node.outputs[i]!.shape, 0);
-  });
+  const unread = isFused(node.kernelName) ? dys[0] : undefined;
+  return dys.map((dy, i) => dy ?? unread ?? tf.fill(node.outputs[i]!.shape, 0));
 }
 
 function checkShape(node: TapeNode, name: string, dx: Tensor): Tensor {

@@ -136,7 +136,7 @@ Tensor crossEntropyGrad(const Tensor& dyIn, const Tensor& logitsIn, const Tensor
 }
 
 struct AdamWOptions {
-  double lr, beta1, beta2, eps, weightDecay;
+  double lr, beta1, beta2, eps, weightDecay, gradScale;
   int64_t step;
 };
 
@@ -148,18 +148,19 @@ AdamW factors(const AdamWOptions& o) {
           static_cast<float>(1.0 - o.beta2),
           static_cast<float>(o.lr / (1.0 - std::pow(o.beta1, static_cast<double>(o.step)))),
           static_cast<float>(std::sqrt(1.0 - std::pow(o.beta2, static_cast<double>(o.step)))),
-          static_cast<float>(o.eps)};
+          static_cast<float>(o.eps),
+          static_cast<float>(o.gradScale)};
 }
 
 void adamW(Tensor& param, const Tensor& gradIn, Tensor& m, Tensor& v, double lr, double beta1, double beta2,
-           double eps, double weightDecay, int64_t step) {
+           double eps, double weightDecay, int64_t step, double gradScale) {
   const Tensor grad = floats(gradIn, "grad");
   for (const Tensor* tensor : {&param, &m, &v}) {
     TORCH_CHECK(tensor->scalar_type() == at::kFloat && tensor->is_contiguous() && tensor->sizes() == grad.sizes(),
                 "param, m and v must be contiguous float32 of the gradient's shape ", grad.sizes());
   }
   TORCH_CHECK(step >= 1, "step counts from 1");
-  const AdamW how = factors({lr, beta1, beta2, eps, weightDecay, step});
+  const AdamW how = factors({lr, beta1, beta2, eps, weightDecay, gradScale, step});
   float* p = param.data_ptr<float>();
   float* first = m.data_ptr<float>();
   float* second = v.data_ptr<float>();
@@ -204,7 +205,7 @@ TORCH_LIBRARY(tristage, m) {
       "bool causal) -> (Tensor, Tensor, Tensor)");
   m.def(
       "adamw_(Tensor(a!) param, Tensor grad, Tensor(b!) m, Tensor(c!) v, float lr, float beta1, float beta2, "
-      "float eps, float weight_decay, int step) -> ()");
+      "float eps, float weight_decay, int step, float grad_scale) -> ()");
   m.def("dropout_mask(Tensor keys, int columns, float rate) -> Tensor");
 }
 

@@ -25,6 +25,7 @@ struct AdamW {
   float rate;             // lr / (1 - beta1^step)
   float rootCorrection2;  // sqrt(1 - beta2^step)
   float eps;
+  float gradScale;
 };
 
 // Gradients of a layer-norm's weight and bias.

@@ -33,6 +33,8 @@ export interface FusedOp {
 }
 
 const fusedOps = new Map<string, FusedOp>();
+/** `backend/kernel` of the native kernels. */
+const natives = new Set<string>();
 /** Kernel name -> for each saved tensor, the inputs whose gradient needs it. Read by the tape. */
 const savedUse = new Map<string, readonly (readonly string[])[]>([
   ['BatchMatMul', [['b'], ['a']]],
@@ -112,6 +114,8 @@ export function registerFusedKernels(
     }
   }
   for (const op of fusedOps.values()) {
+    if (overrides[op.kernelName] === undefined) natives.delete(`${backendName}/${op.kernelName}`);
+    else natives.add(`${backendName}/${op.kernelName}`);
     const kernelFunc = overrides[op.kernelName] ?? wrap(op.kernelName, compositeKernel(op));
     const names = [op.kernelName];
     if (op.optionalInput !== undefined) names.push(`${op.kernelName}+${op.optionalInput}`);
@@ -120,6 +124,11 @@ export function registerFusedKernels(
       tf.registerKernel({ kernelName, backendName, kernelFunc });
     }
   }
+}
+
+/** Whether the current backend computes this op by a kernel of its own. */
+export function isNative(kernelName: string): boolean {
+  return natives.has(`${tf.getBackend()}/${kernelName}`);
 }
 
 /** The composite of an op as a kernel function; its intermediate tensors are freed when it returns. */

@@ -1,5 +1,5 @@
 /** The fused ops. Importing this file declares them all; `registerFusedKernels` puts them on a backend. */
-export { type AdamWUpdateArgs, adamwUpdate } from './adamw-update.ts';
+export { type AdamWUpdateArgs, adamwUpdates } from './adamw-update.ts';
 export { type AttentionArgs, attention, MASKED } from './attention.ts';
 export { type DropoutMaskArgs, dropoutMask, mix32 } from './dropout-mask.ts';
 export { registerFusedKernels } from './fused-op.ts';
@@ -11,4 +11,6 @@ export { maskedCrossEntropy } from './masked-cross-entropy.ts';
 export { type PatchEmbedArgs, patchEmbed } from './patch-embed.ts';
 export { rmsNorm } from './rms-norm.ts';
 export { rope } from './rope.ts';
+export { scale } from './scale.ts';
+export { squaredNorms } from './squared-norms.ts';
 export { swiGlu } from './swiglu.ts';

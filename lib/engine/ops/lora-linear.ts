@@ -1,25 +1,28 @@
 /** Linear layer with a low-rank update: `y = x W^T + scaling (x o mask) A^T B^T` (LoRA, arXiv 2106.09685, section 4.1). */
 import { type Tensor, type Tensor2D, tf } from '../tf.ts';
-import { defineFusedOp, runFused, type TensorMap } from './fused-op.ts';
+import { defineFusedOp, runFused } from './fused-op.ts';
 import { asRows, withLastDim } from './linear.ts';
+import { scale } from './scale.ts';
 
 /** `scaling * dy B`, f32[N, R]: the gradient that reaches `xa`. */
 function lowRankGradient(dy: Tensor, b: Tensor, scaling: number): Tensor2D {
-  return tf.mul(tf.matMul(asRows(dy), b as Tensor2D), scaling);
+  return scale(tf.matMul(asRows(dy), b as Tensor2D), scaling) as Tensor2D;
 }
 
 function dropped(x: Tensor, mask: Tensor | undefined): Tensor {
   return mask ? tf.mul(x, mask) : x;
 }
 
-function gradientOfInput(dy: Tensor, saved: TensorMap, scaling: number): Tensor {
-  const { weight, a, b, mask } = saved as { weight: Tensor2D; a: Tensor2D; b: Tensor; mask?: Tensor };
-  const shape = withLastDim(dy, weight.shape[1]!);
-  const frozenPart = tf.matMul(asRows(dy), weight);
-  const lowRankPart = tf.matMul(lowRankGradient(dy, b, scaling), a);
-  const masked = mask ? tf.mul(lowRankPart, asRows(mask)) : lowRankPart;
-  return tf.reshape(tf.add(frozenPart, masked), shape);
-}
+defineFusedOp({
+  kernelName: 'LoraLinearGradX',
+  optionalInput: 'mask',
+  composite: ({ dy, dxa, weight, a, mask }) => {
+    const frozenPart = tf.matMul(asRows(dy!), weight as Tensor2D);
+    const lowRankPart = tf.matMul(dxa as Tensor2D, a as Tensor2D);
+    const masked = mask ? tf.mul(lowRankPart, asRows(mask)) : lowRankPart;
+    return [tf.reshape(tf.add(frozenPart, masked), withLastDim(dy!, weight!.shape[1]!))];
+  },
+});
 
 defineFusedOp({
   kernelName: 'LoraLinear',
@@ -35,17 +38,17 @@ defineFusedOp({
     savedOutputs: { 1: ['b'] },
     thunks: (dy, saved, attrs) => {
       const scaling = attrs['scaling'] as number;
+      const { weight, a, b, mask } = saved;
+      let known: Tensor2D | undefined;
+      const dxa = () => {
+        known ??= lowRankGradient(dy, b!, scaling);
+        return known;
+      };
       return {
-        x: () => gradientOfInput(dy, saved, scaling),
+        x: () => runFused('LoraLinearGradX', { dy, dxa: dxa(), weight, a, mask })[0],
         weight: () => tf.matMul(asRows(dy), asRows(saved['x']!), true, false),
-        a: () =>
-          tf.matMul(
-            lowRankGradient(dy, saved['b']!, scaling),
-            asRows(dropped(saved['x']!, saved['mask'])),
-            true,
-            false,
-          ),
-        b: () => tf.mul(tf.matMul(asRows(dy), asRows(saved['out1']!), true, false), scaling),
+        a: () => tf.matMul(dxa(), asRows(dropped(saved['x']!, mask)), true, false),
+        b: () => scale(tf.matMul(asRows(dy), asRows(saved['out1']!), true, false), scaling),
       };
     },
   },

@@ -9,8 +9,9 @@ import type { TorchBackend } from './backend.ts';
 
 /**
  * `moved`: results lie as the input does. `joined`: inputs of one type are computed in it, of two types in float32; results are bfloat16
- * where any input was. `product`: inputs and results are bfloat16. `rounded`: computed in float32, results bfloat16 where any input was.
- * `float32`: computed in float32, and results are.
+ * where any input was. `product`: inputs and results are bfloat16. `rounded`: computed in float32, results bfloat16 where any input was;
+ * where a kernel takes bfloat16 itself, computing in float32 within, and its first input lies so, it is given bfloat16. `float32`:
+ * computed in float32, and results are.
  */
 export type ResultRule = 'moved' | 'joined' | 'product' | 'rounded' | 'float32';
 
@@ -29,11 +30,11 @@ const RESULTS: ReadonlyMap<string, Result> = new Map([
     'moved',
     'Identity Reshape ExpandDims Transpose Slice StridedSlice SplitV Unpack Tile BroadcastTo PadV2 Reverse',
   ),
-  ...list('moved', 'GatherV2 GatherNd'),
+  ...list('moved', 'GatherV2 GatherNd Scale'),
   ...list('joined', 'Add AddN Sub Multiply RealDiv Maximum Minimum Concat Pack Select Neg Abs Relu'),
   ...list('product', 'BatchMatMul _FusedMatMul Linear PatchEmbed'),
   ...list('rounded', 'ScatterNd UnsortedSegmentSum Rope SwiGlu SwiGluGrad GeluErf GeluErfGrad'),
-  ...list('rounded', 'RmsNormGradX LayerNormGradX MaskedCrossEntropyGrad'),
+  ...list('rounded', 'LayerNormGradX MaskedCrossEntropyGrad'),
   ...list('float32', 'Fill Range LinSpace ZerosLike OnesLike OneHot Where Cast'),
   ...list(
     'float32',
@@ -51,9 +52,11 @@ const RESULTS: ReadonlyMap<string, Result> = new Map([
     'float32',
     'Prelu Step ClipByValue Sum Mean Max Min Prod All Any ArgMax ArgMin Softmax LogSoftmax Cumsum Cumprod TopK',
   ),
-  ...list('float32', 'AdamWUpdate DropoutMask RmsNormGradWeight LayerNormGradAffine MaskedCrossEntropy'),
+  ...list('float32', 'AdamWUpdate SquaredNorms DropoutMask RmsNormGradWeight LayerNormGradAffine MaskedCrossEntropy'),
   ['LoraLinear', { rule: 'product', exact: ['mask'] }],
+  ['LoraLinearGradX', { rule: 'product', exact: ['mask'] }],
   ['RmsNorm', { rule: 'rounded', statistics: [1] }],
+  ['RmsNormGradX', { rule: 'rounded', exact: ['rstd'] }],
   ['LayerNorm', { rule: 'rounded', statistics: [1, 2] }],
   ['Attention', { rule: 'product', statistics: [1], exact: ['bias'] }],
   ['AttentionGrad', { rule: 'product', exact: ['bias', 'lse'] }],
@@ -133,10 +136,12 @@ interface TwoWays {
   kernel: KernelFunc;
   /** For bfloat16: given inputs as its rule says. */
   narrow: KernelFunc;
+  /** Whether `narrow` was written for bfloat16. */
+  own: boolean;
 }
 
 /** A kernel that does what is declared of it while the backend computes in bfloat16. */
-export function computing({ name, kernel, narrow }: TwoWays, backend: TorchBackend): KernelFunc {
+export function computing({ name, kernel, narrow, own }: TwoWays, backend: TorchBackend): KernelFunc {
   const { rule, statistics, exact = [] } = resultOf(name);
   const store = backend.narrow;
   const widen = (_: string, info: TensorInfo) => (store.isNarrow(info) ? store.widen(info) : undefined);
@@ -146,6 +151,7 @@ export function computing({ name, kernel, narrow }: TwoWays, backend: TorchBacke
     if (backend.computes === 'float32') return kernel(call);
     const floats = Object.values(call.inputs).filter(isFloat);
     const some = floats.some((info) => store.isNarrow(info));
+    const isNarrowFirst = ([first]: TensorInfo[]) => first !== undefined && store.isNarrow(first);
     const wide = () =>
       inFloat32(backend, () => withInputs(call.inputs, widen, (inputs) => kernel({ ...call, inputs })));
     switch (rule) {
@@ -157,6 +163,8 @@ export function computing({ name, kernel, narrow }: TwoWays, backend: TorchBacke
         if (floats.every((info) => store.isNarrow(info))) return narrow(call);
         return some ? roundResults(wide(), backend) : kernel(call);
       case 'rounded':
+        if (own && isNarrowFirst(floats))
+          return withInputs(call.inputs, round, (inputs) => narrow({ ...call, inputs }));
         return some ? roundResults(wide(), backend, statistics) : wide();
       case 'float32':
         return wide();

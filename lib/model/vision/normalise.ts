@@ -44,7 +44,7 @@ export function normalisedPixels(pixels: Pixels, config: Pick<VisionConfig, 'ima
   if (pixels instanceof Float32Array) return tf.tensor4d(pixels, [N, 3, imageSize, imageSize]);
   const { mean, std } = pixelNorm(config);
   return tf.tidy(() => {
-    const bytes = tf.cast(tf.tensor4d(Int32Array.from(pixels), [N, imageSize, imageSize, 3], 'int32'), 'float32');
+    const bytes = tf.cast(tf.tensor4d(new Int32Array(pixels), [N, imageSize, imageSize, 3], 'int32'), 'float32');
     const scaled = tf.div(tf.sub(tf.div(bytes, 255), tf.tensor1d(mean)), tf.tensor1d(std));
     return tf.transpose(scaled, [0, 3, 1, 2]);
   });

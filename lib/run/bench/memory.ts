@@ -83,7 +83,7 @@ function ofText(memoryCase: MemoryCase, backend: 'torch' | 'tensorflow'): StepMe
   const engine = { backend, device: 'cpu', precision } as const;
   const model = modelOf(memoryCase);
   return stepMemory(
-    { model, trainable: ['projector', 'lora'], engine, recompute, clips: false },
+    { model, trainable: ['projector', 'lora'], engine, recompute },
     { rows, tokens, images: rows, supervised: rows * answer, masked: false },
     passes,
   );
@@ -91,7 +91,7 @@ function ofText(memoryCase: MemoryCase, backend: 'torch' | 'tensorflow'): StepMe
 
 function ofTower({ tower, images, passes }: TowerCase, backend: 'torch' | 'tensorflow'): StepMemory {
   const engine = { backend, device: 'cpu', precision: 'float32' } as const;
-  const settings = { vision: tower, kinds: CASE_KINDS, engine, clips: false, measured: 0 };
+  const settings = { vision: tower, kinds: CASE_KINDS, engine, measured: 0 };
   return towerStepMemory(settings, { images, passes });
 }
 

@@ -68,7 +68,6 @@ export function settingsOf(config: RunConfig, registry: Registry, engine: Memory
     trainable: config.train.trainable ?? stageOf(config, registry).trains,
     engine,
     recompute: config.train.recompute,
-    clips: config.train.clip !== undefined,
   };
 }
 

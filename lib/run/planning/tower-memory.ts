@@ -41,12 +41,12 @@ export function planTowerMemory(request: {
   microBatch?: number | undefined;
 }): TowerPlan {
   const { config, kinds = listedKinds(request.config) } = request;
-  const { globalBatch, clip } = config.train;
+  const { globalBatch } = config.train;
   const { vision } = config.model;
   const engine = plannedEngine(config);
   const { heldOutImages } = patchesSchema.parse(config.train.patches ?? {});
   const measured = Math.min(HELD_OUT_BATCH, heldOutImages);
-  const settings: TowerSettings = { vision, kinds, engine, clips: clip !== undefined, measured };
+  const settings: TowerSettings = { vision, kinds, engine, measured };
   const microBatch = request.microBatch ?? fixedMicroBatch(config.train) ?? globalBatch;
   const tensors = towerStepMemory(settings, { images: microBatch, passes: Math.ceil(globalBatch / microBatch) });
   const patches = gridSide(vision) ** 2;

@@ -1,7 +1,7 @@
 /** The fused ops on TensorFlow, forward and backward, against their composites on the reference backend. */
 import { describe, test } from 'node:test';
 import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
-import { adamwUpdate, dropoutMask } from '../../../lib/engine/ops/index.ts';
+import { adamwUpdates, dropoutMask } from '../../../lib/engine/ops/index.ts';
 import { type Tensor, tf, type Variable } from '../../../lib/engine/tf.ts';
 import { OP_CASES, type OpCase } from '../../gradient/cases.ts';
 import { randomTensor } from '../../support/tensors.ts';
@@ -34,7 +34,7 @@ describe('tensorflow: fused ops', () => {
       const [param, m, v] = [1, 2, 3].map((seed) => tf.variable(tf.abs(randomTensor([4, 6], seed)))) as Variable[];
       const attrs = { lr: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.05 };
       for (let step = 1; step <= 3; step++) {
-        adamwUpdate({ param: param!, grad: randomTensor([4, 6], 10 + step), m: m!, v: v!, step, ...attrs });
+        adamwUpdates([{ param: param!, grad: randomTensor([4, 6], 10 + step), m: m!, v: v!, step, ...attrs }]);
       }
       const results = [param!, m!, v!].map((variable) => tf.clone(variable));
       tf.dispose([param!, m!, v!]);

@@ -17,6 +17,7 @@ import { relativeError } from '../../support/tensors.ts';
 import { TINY, tinyBatch, withImage } from '../../unit/model/tiny-model.ts';
 import { torchBackend } from './bf16-support.ts';
 import { openOrReason } from './support.ts';
+import { emulatedKernels } from './whole-operators.ts';
 
 const skip = await openOrReason();
 
@@ -66,8 +67,8 @@ describe('torch: a model that computes in bfloat16', { skip }, () => {
     const reference = model('float32');
     wide = pass(reference);
     disposeMiniGpt(reference);
-    // As on CUDA, where the addon has no loops of its own.
-    registerFused(torchBackend(), { loops: false });
+    // As on CUDA, where the addon has no loops of its own, and torch has operators that it has nowhere else.
+    registerFused(torchBackend(), { loops: false, device: emulatedKernels });
     computeTorchIn('bf16');
   });
   after(() => {

@@ -18,6 +18,7 @@ import { observed, torchBackend } from './bf16-support.ts';
 import { KERNEL_CASES } from './cases.ts';
 import { LARGE_CASES } from './fused-cases.ts';
 import { assertSameAsReference, openOrReason, valueAndGradients } from './support.ts';
+import { emulatedKernels } from './whole-operators.ts';
 
 const skip = await openOrReason();
 
@@ -25,6 +26,13 @@ const skip = await openOrReason();
 const LIMIT = 2 ** -6;
 /** Of gradients: sums over products of numbers that were rounded on the way, in shares of the largest. */
 const GRADIENT_LIMIT = 0.03;
+
+/** Where the fused ops are computed. */
+const DEVICES: Readonly<Record<string, Parameters<typeof registerFused>[1]>> = {
+  'with the loops of the addon': { loops: true },
+  'without them, as on other devices': { loops: false },
+  "with CUDA's own operators, emulated": { loops: false, device: emulatedKernels },
+};
 
 /** Without the value, a sum in which much is cancelled. */
 function gradientsOf(opCase: OpCase): Tensor[] {
@@ -53,11 +61,11 @@ describe('torch: computing in bfloat16', { skip }, () => {
       observed(() => assertSameAsReference(run, LIMIT)));
   }
 
-  for (const loops of [true, false]) {
-    describe(loops ? 'with the loops of the addon' : 'without them, as on other devices', () => {
+  for (const [name, kernels] of Object.entries(DEVICES)) {
+    describe(name, () => {
       before(async () => {
         await tf.setBackend('torch');
-        registerFused(torchBackend(), { loops });
+        registerFused(torchBackend(), kernels);
       });
 
       for (const { name, inputs, run } of [...OP_CASES, ...LARGE_CASES]) {

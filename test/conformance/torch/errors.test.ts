@@ -69,9 +69,9 @@ describe('torch: errors', { skip }, () => {
     failure(() => runFused('AttentionGrad', back, { scale: 1, causal: true }), 'E_TORCH');
     failure(() => runFused('Rope', { x: q, cos: zeros(1, 2, 3), sin: zeros(1, 2, 3) }, { inverse: false }), 'E_TORCH');
     failure(() => runFused('SwiGlu', { gate: zeros(2), up: zeros(3) }), 'E_TORCH');
-    const state = { param: zeros(2, 3), grad: zeros(3, 2), m: zeros(2, 3), v: zeros(2, 3) };
-    const attrs = { lr: 1, beta1: 0.9, beta2: 0.9, eps: 1, weightDecay: 0, step: 1 };
-    failure(() => runFused('AdamWUpdate', state, attrs), 'E_TORCH');
+    const state = { param0: zeros(2, 3), grad0: zeros(3, 2), m0: zeros(2, 3), v0: zeros(2, 3) };
+    const attrs = { lr: 1, beta1: 0.9, beta2: 0.9, eps: 1, weightDecay: 0, step: 1, gradScale: 1 };
+    failure(() => runFused('AdamWUpdate', state, { updates: [attrs] }), 'E_TORCH');
     failure(() => runFused('MaskedCrossEntropy', { logits: zeros(2, 3), labels: zeros(2) }), 'E_TORCH');
   });
 

@@ -87,7 +87,7 @@ for (const { name, supervised, passes = 1, recompute = false, masked = false, to
     disposeMiniGpt(model);
     const engine = { backend: 'torch', device: 'cpu', precision: 'float32' } as const;
     const pass = { rows: ROWS, tokens: TOKENS, images: ROWS, supervised: ROWS * supervised, masked };
-    const estimate = stepMemory({ model: MODEL, trainable, engine, recompute, clips: false }, pass, passes);
+    const estimate = stepMemory({ model: MODEL, trainable, engine, recompute }, pass, passes);
     const { parameters, optimizer: moments, peak, fullest } = estimate;
     // What does not depend on the moment is left out, so that it cannot hide a wrong sum.
     const fixed = parameters.frozen + parameters.trainable + moments;

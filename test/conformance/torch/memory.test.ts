@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { valueAndGrads } from '../../../lib/engine/autograd/index.ts';
-import { adamwUpdate, linear, rmsNorm } from '../../../lib/engine/ops/index.ts';
+import { adamwUpdates, linear, rmsNorm } from '../../../lib/engine/ops/index.ts';
 import { type Scalar, tf, type Variable } from '../../../lib/engine/tf.ts';
 import { native } from '../../../lib/engine/torch/binding.ts';
 import { randomTensor } from '../../support/tensors.ts';
@@ -20,7 +20,7 @@ function trainingStep(weights: Variable[], moments: Variable[], step: number): n
   weights.forEach((param, i) => {
     const [m, v] = [moments[2 * i]!, moments[2 * i + 1]!];
     const attrs = { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.1, step };
-    adamwUpdate({ param, grad: grads[i]!, m, v, ...attrs });
+    adamwUpdates([{ param, grad: grads[i]!, m, v, ...attrs }]);
   });
   const loss = value.dataSync()[0]!;
   tf.dispose([value, ...grads.map((grad) => grad!)]);
@@ -68,7 +68,7 @@ describe('torch: memory', { skip }, () => {
     native().resetPeak();
     const [, before] = native().stats();
     const attrs = { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step: 1 };
-    adamwUpdate({ param, grad, m, v, ...attrs });
+    adamwUpdates([{ param, grad, m, v, ...attrs }]);
     assert.deepEqual(native().stats().slice(1), [before, before], 'the peak of the update is what was alive before it');
     tf.dispose([param, m, v, grad]);
   });
@@ -104,7 +104,7 @@ describe('torch: memory', { skip }, () => {
     const before = param.data();
     const grad = tf.ones([1000]);
     const attrs = { lr: 0.5, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step: 1 };
-    adamwUpdate({ param, grad, m, v, ...attrs } as Parameters<typeof adamwUpdate>[0]);
+    adamwUpdates([{ param, grad, m, v, ...attrs } as Parameters<typeof adamwUpdates>[0][0]]);
     assert.deepEqual(await before, new Float32Array(1000).fill(1));
     assert.ok(Math.abs(param.dataSync()[0]! - 0.5) < 1e-5);
     tf.dispose([param, m, v, grad]);

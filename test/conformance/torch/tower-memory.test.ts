@@ -46,7 +46,7 @@ const CASES: Case[] = [
   { name: 'in several passes', images: 4, passes: 2, tower: { width: 96 }, fullest: 'backward' },
   { name: 'with few tokens', images: 8, passes: 2, tower: { depth: 1, width: 96, imageSize: 28 }, fullest: 'update' },
   { name: 'in passes of one image', images: 1, passes: 2, tower: { width: 160 }, fullest: 'update' },
-  { name: 'with one image', images: 1, tower: { width: 96 }, clips: true, fullest: 'update' },
+  { name: 'with one image, clipping', images: 1, tower: { width: 96 }, clips: true, fullest: 'update' },
 ];
 
 function made(vision: VisionConfig, kinds: number): PatchModel {
@@ -68,7 +68,7 @@ for (const { name, images, passes = 1, kinds = 8, clips = false, fullest, tower 
     const measured = native().stats()[2] - before;
     optimizer.dispose();
     disposeParams(model.store);
-    const estimate = towerStepMemory({ vision, kinds, engine: ENGINE, clips, measured: 0 }, { images, passes });
+    const estimate = towerStepMemory({ vision, kinds, engine: ENGINE, measured: 0 }, { images, passes });
     assert.equal(estimate.parameters.trainable + estimate.optimizer, fixed);
     assert.equal(estimate.fullest, fullest);
     // What does not depend on the moment is left out, so that it cannot hide a wrong sum.
@@ -84,7 +84,7 @@ test('the estimate covers held-out images, which may be more than pass at once i
   await evaluatePatches(model, [scenes(TOWER, 32, 8)]);
   const measured = native().stats()[2] - before;
   disposeParams(model.store);
-  const settings = { vision: TOWER, kinds: 8, engine: ENGINE, clips: false, measured: 32 };
+  const settings = { vision: TOWER, kinds: 8, engine: ENGINE, measured: 32 };
   const estimate = towerStepMemory(settings, { images: 1, passes: 1 });
   assert.equal(estimate.fullest, 'measure');
   const ratio = (estimate.peak - estimate.optimizer) / measured;

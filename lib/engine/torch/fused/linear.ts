@@ -11,6 +11,7 @@ const fewRowsProduct = operator('tristage::few_rows_product');
 const linear = operator('aten::linear');
 const matrix = operator('aten::mm');
 const multiply = operator('aten::mul.Tensor');
+const multiplyInPlace = operator<void>('aten::mul_.Tensor');
 const permute = operator('aten::permute');
 const transpose = operator('aten::t');
 
@@ -84,6 +85,26 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
   ];
 };
 
+/** The gradient that reaches x: through the frozen weight, and added to it what comes through the adapter. */
+const loraLinearGradX: Kernel = ({ backend, inputs }) => {
+  const { dy, dxa, weight, a, mask } = inputs as Record<'dy' | 'dxa' | 'weight' | 'a', TensorInfo> & {
+    mask?: TensorInfo;
+  };
+  const shape = withLast(dy, weight.shape[1]!);
+  const dx = withTemporaries((keep) => {
+    const sum = keep(matrix(keep(rows(backend.handle(dy), dy.shape)), backend.handle(weight)));
+    if (mask === undefined) {
+      addProductInPlace(sum, backend.handle(dxa), backend.handle(a), 1, 1);
+    } else {
+      const low = keep(matrix(backend.handle(dxa), backend.handle(a)));
+      multiplyInPlace(low, keep(rows(backend.handle(mask), mask.shape)));
+      addInPlace(sum, low, 1);
+    }
+    return toShape(sum, shape);
+  });
+  return backend.output(dx, shape, 'float32');
+};
+
 /** Patches as rows in channel, row, column order, then one matrix product. */
 const patchEmbed: Kernel = ({ backend, inputs, attrs }) => {
   const pixels = inputs['pixels']!;
@@ -105,5 +126,6 @@ const patchEmbed: Kernel = ({ backend, inputs, attrs }) => {
 export const linearKernels: KernelTable = {
   Linear: linearKernel,
   LoraLinear: loraLinear,
+  LoraLinearGradX: loraLinearGradX,
   PatchEmbed: patchEmbed,
 };

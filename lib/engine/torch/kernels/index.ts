@@ -53,11 +53,14 @@ function storing(name: string, kernel: KernelFunc, backend: TorchBackend): Kerne
  * @param narrow the kernel for inputs in bfloat16; absent: the same one
  */
 export function bindKernel(
-  { name, kernel, narrow = kernel }: { name: string; kernel: Kernel; narrow?: Kernel | undefined },
+  { name, kernel, narrow }: { name: string; kernel: Kernel; narrow?: Kernel | undefined },
   backend: TorchBackend,
 ): KernelFunc {
   const wide = storing(name, bound(kernel, backend), backend);
-  return computing({ name, kernel: wide, narrow: bound(narrow, backend) }, backend);
+  return computing(
+    { name, kernel: wide, narrow: bound(narrow ?? kernel, backend), own: narrow !== undefined },
+    backend,
+  );
 }
 
 /** As {@link bindKernel}, for the composite of a fused op, whose operations look after their inputs themselves. */
@@ -66,7 +69,8 @@ export function bindComposite(
   backend: TorchBackend,
 ): KernelFunc {
   const kernel = composite;
-  return computing({ name, kernel, narrow: narrow === undefined ? composite : bound(narrow, backend) }, backend);
+  const own = narrow !== undefined;
+  return computing({ name, kernel, narrow: own ? bound(narrow, backend) : composite, own }, backend);
 }
 
 /** Registers every plain kernel for the backend. */
