@@ -26,6 +26,8 @@ export interface EngineInfo {
   threads: number;
   /** Why this engine and no other, in a sentence. */
   why: string;
+  /** What is computed in a slower way than the device could, and why; absent: nothing. */
+  slower?: readonly string[];
 }
 
 /** What each engine's own `open` promises. */

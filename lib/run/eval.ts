@@ -8,6 +8,7 @@ import { type Metrics, summarise, summariseChance } from '../eval/metrics/summar
 import { withOtherImages } from '../eval/questions.ts';
 import { answerSamples } from '../eval/runner.ts';
 import { disposeMiniGpt, type MiniGpt } from '../model/minigpt.ts';
+import { announceEngine } from './announce-engine.ts';
 import type { Registry, ResolvedRun } from './config.ts';
 import { type Evaluation, openEvaluation } from './eval-data.ts';
 import { checkEvalFolder, evalFacts, reportOf, writeEvaluation } from './eval-files.ts';
@@ -120,7 +121,7 @@ async function engineOf(request: EvaluateRunRequest, { config }: OpenedRun): Pro
     threads,
     precision,
   });
-  request.logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads`);
+  announceEngine(request.logger, engine);
   return engine;
 }
 

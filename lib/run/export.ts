@@ -12,6 +12,7 @@ import type { ExportFormat, ExportVocabulary } from '../export/format.ts';
 import { EXPORT_FORMATS } from '../export/formats.ts';
 import { type ExportFacts, type ExportManifest, isExport } from '../export/manifest.ts';
 import type { ExportOptions } from '../export/request.ts';
+import { announceEngine } from './announce-engine.ts';
 import { type Registry, stageOf } from './config.ts';
 import { exportedParts } from './export-parts.ts';
 import { recordExport } from './exports.ts';
@@ -63,7 +64,7 @@ export async function exportRun(request: ExportRunRequest): Promise<RunExport> {
   refuseTower(run);
   const { backend, device, threads } = run.config.engine;
   const engine = await openEngine({ backend: request.engine ?? backend, device: request.device ?? device, threads });
-  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  announceEngine(logger, engine);
   const { model, stored, external } = await assembleModel({
     config: modelConfigOf(run.config),
     weights: run.config.model.weights,

@@ -13,6 +13,7 @@ import { EXPORT_FILES, isExport } from '../export/manifest.ts';
 import type { OutsidePlaces } from '../export/request.ts';
 import { checkOutside, openExport } from '../export/verify.ts';
 import type { MiniGpt } from '../model/minigpt.ts';
+import { announceEngine } from './announce-engine.ts';
 import type { Registry } from './config.ts';
 import { openRunFeatures, type RunFeatures } from './feature-cache.ts';
 import { modelConfigOf } from './model-config.ts';
@@ -85,7 +86,7 @@ async function openFor(
   usual: Parameters<typeof openEngine>[0],
 ): Promise<EngineInfo> {
   const engine = await openEngine({ ...usual, ...(backend && { backend }), ...(device && { device }) });
-  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  announceEngine(logger, engine);
   return engine;
 }
 

@@ -11,6 +11,7 @@ import { trainableOf } from '../model/store.ts';
 import { lossByRow } from '../model/supervised.ts';
 import { backward, disposeGradients, lossTotal } from '../train/backward.ts';
 import { trainableIn } from '../train/trainable.ts';
+import { announceEngine } from './announce-engine.ts';
 import { type Registry, stageOf } from './config.ts';
 import { type DumpedPart, type DumpFacts, readDump } from './dump.ts';
 import { modelConfigOf } from './model-config.ts';
@@ -54,7 +55,7 @@ export async function replayDump(
   const { config, registry: own } = await readRun(folder, { registry });
   const { backend, device, threads, precision } = config.engine;
   const engine = await openEngine({ backend, device, threads, precision });
-  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  announceEngine(logger, engine);
   const from = facts.checkpoint === null ? undefined : join(folder, RUN_FILES.checkpoints, `step-${facts.checkpoint}`);
   const init =
     from === undefined && config.init !== undefined

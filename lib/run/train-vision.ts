@@ -16,6 +16,7 @@ import { runLoop, type UpdateReport } from '../train/loop.ts';
 import { checkResume, parseState, trainState } from '../train/state.ts';
 import type { PatchModel } from '../train/vision-model.ts';
 import type { PatchBatch } from '../train/vision-step.ts';
+import { announceEngine } from './announce-engine.ts';
 import { runFacts } from './facts.ts';
 import { identityOf } from './identity.ts';
 import { chooseTowerMicroBatch, limitMemory, smallerPasses, unlimitMemory } from './micro-batch.ts';
@@ -83,9 +84,7 @@ async function openSession(
   if (checkpoint !== undefined) checkState(request, checkpoint, data);
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend, device, threads });
-  logger.info(
-    `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
-  );
+  announceEngine(logger, engine);
   const microBatch = await chooseTowerMicroBatch({ config, kinds: data.kinds.length, engine, folder, logger });
   const plan = visionPlan(config, data, microBatch.examples);
   for (const line of describeVision(plan, data)) logger.info(line);

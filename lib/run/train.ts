@@ -20,6 +20,7 @@ import { runLoop, type StepRecord } from '../train/loop.ts';
 import { describePlan, type RunPlan } from '../train/plan.ts';
 import { type Ancestor, checkResume, parseState, trainState } from '../train/state.ts';
 import { trainableIn } from '../train/trainable.ts';
+import { announceEngine } from './announce-engine.ts';
 import { refuseWeights } from './check-weights.ts';
 import { type Registry, type ResolvedRun, stageOf } from './config.ts';
 import { leftOutOf, type OpenData, openData, openLoader, sourceNotes } from './data.ts';
@@ -124,9 +125,7 @@ async function openSession(given: TrainRequest, checkpoint: Checkpoint | undefin
     logger.warn(`the warm-up of ${schedule.warmupSteps} steps is not over within ${steps}`);
   const { backend, device, threads, precision } = config.engine;
   const engine = await openEngine({ backend, device, threads, precision });
-  logger.info(
-    `engine: ${engine.backend} ${engine.version} on ${engine.device}, ${engine.threads} threads (${engine.why})`,
-  );
+  announceEngine(logger, engine);
   const microBatch = await chooseMicroBatch({ config, data, registry, engine, folder, logger });
   const plan = planOf(config, data, registry, microBatch.examples);
   for (const line of describePlan(plan)) logger.info(line);

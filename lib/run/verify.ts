@@ -7,6 +7,7 @@ import { type DeviceChoice, type EngineName, openEngine } from '../engine/engine
 import { isExport } from '../export/manifest.ts';
 import type { OutsidePlaces } from '../export/request.ts';
 import { verifyExport } from '../export/verify.ts';
+import { announceEngine } from './announce-engine.ts';
 import type { Verified, VerifiedExport } from './verified.ts';
 import { isCheckpoint, verifyCheckpoint } from './verify-checkpoint.ts';
 import { isWeights, verifyWeights } from './verify-weights.ts';
@@ -62,7 +63,7 @@ async function verifyExported({
   logger,
 }: VerifyRequest): Promise<VerifiedExport> {
   const engine = await openEngine({ backend: backend ?? 'auto', device: device ?? 'auto' });
-  logger.info(`engine: ${engine.backend} ${engine.version} on ${engine.device}`);
+  announceEngine(logger, engine);
   const { manifest, parity, strangers } = await verifyExport(path, outside);
   const files = Object.values(manifest.files);
   return {

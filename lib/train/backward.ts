@@ -6,33 +6,49 @@ import { type ForwardOptions, type MiniGpt, tokenLosses } from '../model/minigpt
 import type { NamedGradients } from './clip.ts';
 import { answerWeights, type LossWeighting, shareOfMean } from './loss.ts';
 
-/** What a micro-batch gives. */
-export interface BackwardResult {
+/** Losses of a micro-batch on the host. */
+export interface PassLosses {
   /** f32[N] loss of each supervised token, in nats. */
   losses: Float32Array;
-  /** f32[N] weights of the tokens; absent: 1 each. */
-  weights?: Float32Array | undefined;
-  /** int32[N] where it was predicted: b * T + t. */
-  places: Int32Array;
   /** Weighted sum of `losses` over the divisor that was asked for: the number that was differentiated. */
   value: number;
+}
+
+/** What a micro-batch gives beside its losses. */
+interface PassGradients {
+  /** f32[N] weights of the tokens; absent: 1 each. */
+  weights?: Float32Array | undefined;
+  /** int32[N] where each supervised token was predicted: b * T + t. */
+  places: Int32Array;
   /** One entry for each trainable weight; null where the loss does not depend on it. The caller disposes them. */
   gradients: Map<string, Tensor | null>;
 }
 
-/**
- * Differentiates a micro-batch.
- * @param request `total` divides the summed loss: the supervised tokens of the global batch, or the sum of their weights. Absent: that
- *   of this micro-batch, the reference's rule, with which accumulated gradients are a sum of means (its losses are not divided either)
- */
-export async function backward(request: {
+/** A micro-batch that went through the model; on a GPU it may still be computing. */
+export interface Pass extends PassGradients {
+  /** Waits for the losses. */
+  read(): Promise<PassLosses>;
+  /** Frees the losses; the gradients stay the caller's. */
+  dispose(): void;
+}
+
+export type BackwardResult = PassGradients & PassLosses;
+
+export interface PassRequest {
   model: MiniGpt;
   trainable: ReadonlyMap<string, Variable>;
   batch: ModelBatch;
+  /**
+   * Divides the summed loss: the supervised tokens of the global batch, or the sum of their weights. Absent: that of this micro-batch,
+   * the reference's rule, with which accumulated gradients are a sum of means (its losses are not divided either).
+   */
   total?: number | undefined;
   weighting?: LossWeighting | undefined;
   forward?: ForwardOptions | undefined;
-}): Promise<BackwardResult> {
+}
+
+/** Differentiates a micro-batch, without waiting for the device. */
+export function startPass(request: PassRequest): Pass {
   const { model, trainable, forward, weighting = 'token' } = request;
   const names = [...trainable.keys()];
   const batch = deviceBatch(request.batch, model.config);
@@ -44,16 +60,28 @@ export async function backward(request: {
       const losses = tokenLosses(model, batch, forward);
       return [shareOfMean(losses, total, weights), losses];
     }, [...trainable.values()]);
-    const gradients = new Map(names.map((name, i) => [name, grads[i] ?? null]));
-    try {
-      const losses = Float32Array.from((await aux[0]?.data()) ?? []);
-      const [share = Number.NaN] = await value.data();
-      return { losses, weights, places: batch.places, value: share, gradients };
-    } finally {
-      tf.dispose([value, ...aux]);
-    }
+    return {
+      weights,
+      places: batch.places,
+      gradients: new Map(names.map((name, i) => [name, grads[i] ?? null])),
+      read: async () => {
+        const [losses, [share = Number.NaN]] = await Promise.all([aux[0]!.data<'float32'>(), value.data()]);
+        return { losses: Float32Array.from(losses), value: share };
+      },
+      dispose: () => tf.dispose([value, ...aux]),
+    };
   } finally {
     disposeBatch(batch);
+  }
+}
+
+/** Differentiates a micro-batch and waits for its losses. */
+export async function backward(request: PassRequest): Promise<BackwardResult> {
+  const { read, dispose, ...rest } = startPass(request);
+  try {
+    return { ...rest, ...(await read()) };
+  } finally {
+    dispose();
   }
 }
 
@@ -68,12 +96,12 @@ export function supervisedTokens({ labels, shape }: ModelBatch): number {
   return labels.reduce((count, label, i) => count + (label >= 0 && i % shape[1] !== 0 ? 1 : 0), 0);
 }
 
-function nothing(names: readonly string[]): BackwardResult {
+function nothing(names: readonly string[]): Pass {
   return {
-    losses: new Float32Array(0),
     places: new Int32Array(0),
-    value: 0,
     gradients: new Map(names.map((name) => [name, null])),
+    read: () => Promise.resolve({ losses: new Float32Array(0), value: 0 }),
+    dispose: () => undefined,
   };
 }
 

@@ -12,9 +12,10 @@ import type { AdamW } from './adamw.ts';
 import {
   addGradients,
   type BackwardResult,
-  backward,
   disposeGradients,
   lossTotal,
+  type Pass,
+  startPass,
   supervisedTokens,
 } from './backward.ts';
 import { clipFactor, globalNorm, type NamedGradients } from './clip.ts';
@@ -93,38 +94,60 @@ interface Accumulated {
   finite: boolean;
 }
 
-/** Forward and backward of all micro-batches; stops at the first loss that is not finite. */
+/**
+ * Forward and backward of all micro-batches. Their losses are read when all are under way, so that a GPU never waits for the host between
+ * two of them.
+ */
 async function accumulate(
   { model, trainable, microBatches, step, options = {} }: StepRequest,
   gradients: Parameters<typeof addGradients>[0],
 ): Promise<Accumulated> {
   const { recompute, supervisedOnly, weighting = 'token', accumulation = 'token-mean' } = options;
-  const sumOf = (of: (batch: ModelBatch) => number) => microBatches.reduce((sum, batch) => sum + of(batch), 0);
-  const tokens = sumOf(supervisedTokens);
-  const total = sumOf((batch) => lossTotal(batch, weighting));
-  const result: Accumulated = { rows: [], loss: 0, tokens, finite: true };
+  const total = microBatches.reduce((sum, batch) => sum + lossTotal(batch, weighting), 0);
+  const passes: Pass[] = [];
   let before = 0;
-  let weighted = 0;
-  for (const batch of microBatches) {
-    const rows = Array.from({ length: batch.shape[0] }, (_, b) => before + b);
-    before += rows.length;
-    const passed = await backward({
-      model,
-      trainable,
-      batch,
-      total: accumulation === 'token-mean' ? total : undefined,
-      weighting,
-      forward: { dropout: options.dropout && { ...options.dropout, step, rows }, recompute, supervisedOnly },
-    });
-    addGradients(gradients, passed.gradients);
-    const own = lossByRow({ ...passed, shape: batch.shape, packed: packedOf(batch) });
-    result.rows.push(...own);
-    weighted += weightedSum(passed);
-    result.finite = Number.isFinite(passed.value);
-    if (!result.finite) break;
+  try {
+    for (const batch of microBatches) {
+      const rows = Array.from({ length: batch.shape[0] }, (_, b) => before + b);
+      before += rows.length;
+      const pass = startPass({
+        model,
+        trainable,
+        batch,
+        total: accumulation === 'token-mean' ? total : undefined,
+        weighting,
+        forward: { dropout: options.dropout && { ...options.dropout, step, rows }, recompute, supervisedOnly },
+      });
+      passes.push(pass);
+      addGradients(gradients, pass.gradients);
+      // Data of the next step is prepared meanwhile, in turns of this thread.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const read = await Promise.all(passes.map((pass) => pass.read()));
+    const results = passes.map((pass, i) => ({ ...pass, ...read[i]! }));
+    return summed(results, { microBatches, weighting, total });
+  } finally {
+    for (const pass of passes) pass.dispose();
   }
-  const plain = result.rows.reduce((sum, row) => sum + row.loss, 0);
-  return { ...result, loss: (weighting === 'token' ? plain : weighted) / total };
+}
+
+/** Losses of all micro-batches by row, and their mean. */
+function summed(
+  results: readonly BackwardResult[],
+  { microBatches, weighting, total }: { microBatches: readonly StepBatch[]; weighting: LossWeighting; total: number },
+): Accumulated {
+  const rows = results.flatMap((result, i) => {
+    const batch = microBatches[i]!;
+    return lossByRow({ ...result, shape: batch.shape, packed: packedOf(batch) });
+  });
+  const plain = rows.reduce((sum, row) => sum + row.loss, 0);
+  const weighted = results.reduce((sum, result) => sum + weightedSum(result), 0);
+  return {
+    rows,
+    loss: (weighting === 'token' ? plain : weighted) / total,
+    tokens: microBatches.reduce((sum, batch) => sum + supervisedTokens(batch), 0),
+    finite: results.every(({ value }) => Number.isFinite(value)),
+  };
 }
 
 function packedOf({ owners, examples }: StepBatch): Parameters<typeof lossByRow>[0]['packed'] {

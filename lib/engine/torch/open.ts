@@ -11,7 +11,7 @@ import type { Precision } from '../precision.ts';
 import { tf } from '../tf.ts';
 import { BACKEND_NAME, TorchBackend } from './backend.ts';
 import { loadBinding, type NativeBinding, runtimeVersion } from './binding.ts';
-import { registerFused } from './fused/index.ts';
+import { registerFused, registerFusedForCuda } from './fused/index.ts';
 import { registerKernels } from './kernels/index.ts';
 import { type ReadyTorch, readyTorch, type SetupOptions } from './setup.ts';
 
@@ -53,13 +53,16 @@ function chooseDevice(binding: NativeBinding, libDir: string, asked: OpenTorchOp
   });
 }
 
+/** What {@link registerFusedForCuda} found when the backend was registered. */
+let slower: readonly string[] = [];
+
 /**
  * Opens the engine and makes it tfjs's current backend. Compiles the addon when it is missing; downloads nothing.
  * @throws TristageError E_TORCH_MISSING, E_COMPILER, E_BUILD, E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
  */
 export async function openTorch(
   options: OpenTorchOptions,
-): Promise<{ device: 'cpu' | 'cuda'; version: string; threads: number }> {
+): Promise<{ device: 'cpu' | 'cuda'; version: string; threads: number; slower?: readonly string[] }> {
   const { install, addonPath } = options.ready ?? (await readyTorch(options));
   const binding = loadBinding(addonPath);
   // Left to itself libtorch may compute with one thread inside Node.
@@ -73,9 +76,12 @@ export async function openTorch(
     registerKernels(backend);
     registerFused(backend, { loops: device === 'cpu' });
     refuseMissingKernels(BACKEND_NAME);
+    await tf.setBackend(BACKEND_NAME);
+    if (device === 'cuda') slower = registerFusedForCuda(backend);
   }
   await tf.setBackend(BACKEND_NAME);
-  return { device, version: runtimeVersion(binding) ?? install.version, threads: binding.threads() };
+  const version = runtimeVersion(binding) ?? install.version;
+  return { device, version, threads: binding.threads(), ...(slower.length === 0 ? {} : { slower }) };
 }
 
 /** Makes the open engine compute in float32 or in bfloat16; see physical.ts. */

@@ -50,11 +50,11 @@ export function registerFused(
 }
 
 /**
- * As {@link registerFused}, for CUDA: its own kernels too, those that give the composites' numbers.
+ * As {@link registerFused}, for CUDA: its own kernels too, those that give the numbers of the kernels of any device. Those are registered
+ * already, and the backend is tfjs's current one.
  * @returns what is not used, and why
  */
 export function registerFusedForCuda(backend: TorchBackend): string[] {
-  registerFused(backend, { loops: false });
   const { kernels, without } = tryCudaKernels(backend);
   registerFused(backend, { loops: false, device: kernels });
   return without;
