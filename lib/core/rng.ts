@@ -10,8 +10,8 @@
 const LARGEST = Number.MAX_SAFE_INTEGER;
 const TWO_32 = 2 ** 32;
 
-/** Bijective scrambling of 32 bits: every input bit reaches every output bit. */
-function scramble(value: number): number {
+/** Bijective mixing of 32 bits: each input bit flips about half of the output bits. */
+export function mix32(value: number): number {
   let x = value | 0;
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
@@ -25,9 +25,9 @@ const START: State = [0x9e3779b9, 0x85ebca6b];
 
 /** Absorbs one 32-bit word. */
 function absorbWord(state: State, word: number): State {
-  const high = scramble(state[0] ^ word);
-  const low = scramble((state[1] + Math.imul(high, 0x9e3779b1) + word) | 0);
-  return [scramble((high + Math.imul(low, 0x85ebca77)) | 0), low];
+  const high = mix32(state[0] ^ word);
+  const low = mix32((state[1] + Math.imul(high, 0x9e3779b1) + word) | 0);
+  return [mix32((high + Math.imul(low, 0x85ebca77)) | 0), low];
 }
 
 function absorb(state: State, key: number): State {
@@ -61,7 +61,7 @@ export function randomStream(...keys: number[]): RandomStream {
 function streamOf(state: State): RandomStream {
   const uniform = (index: number): number => {
     const [high, low] = absorb(state, index);
-    return ((high >>> 5) * 67108864 + (scramble(low) >>> 6)) / 9007199254740992;
+    return ((high >>> 5) * 67108864 + (mix32(low) >>> 6)) / 9007199254740992;
   };
   return {
     uniform,
@@ -69,7 +69,7 @@ function streamOf(state: State): RandomStream {
     normal(index) {
       const [high, low] = absorb(state, index);
       const radius = Math.sqrt(-2 * Math.log((high + 0.5) / TWO_32));
-      return radius * Math.cos((2 * Math.PI * scramble(low)) / TWO_32);
+      return radius * Math.cos((2 * Math.PI * mix32(low)) / TWO_32);
     },
     integer(index, bound) {
       if (!(Number.isSafeInteger(bound) && bound > 0)) throw new RangeError(`bound must be positive, found ${bound}`);
@@ -109,7 +109,7 @@ export function permutation(size: number, stream: RandomStream): (index: number)
       let left = Math.floor(place / half);
       let right = place % half;
       for (const key of keys) {
-        const mixed = left ^ (scramble(scramble(right ^ key) + key) & (half - 1));
+        const mixed = left ^ (mix32(mix32(right ^ key) + key) & (half - 1));
         left = right;
         right = mixed;
       }

@@ -3,8 +3,7 @@
  * The rules are those of the reference's modules: torch's Linear and Conv2d defaults, PEFT's LoRA, LLaMA's `initializer_range`,
  * and EVA's normal(0.02) with the projections of deeper blocks made smaller.
  */
-import { keyOfText, type RandomStream, randomStream } from '../core/rng.ts';
-import { mix32 } from '../engine/ops/index.ts';
+import { keyOfText, mix32, type RandomStream, randomStream } from '../core/rng.ts';
 import { LLAMA_PREFIX, PROJECTOR_PREFIX, type ShapeTable, VISION_PREFIX, valuesIn } from './shapes.ts';
 
 /** Keeps streams of start values apart from the other uses of the run's seed. */

@@ -1,5 +1,5 @@
 /** Low-rank adapters (Hu et al. 2021; PEFT's layout): used beside a frozen weight, with dropout on their input, or merged into it. */
-import { keyOfText, randomStream } from '../core/rng.ts';
+import { keyOfText, mix32, randomStream } from '../core/rng.ts';
 import { dropoutMask, linear, loraLinear } from '../engine/ops/index.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
 import { LORA_TARGETS, type LoraTarget } from './config.ts';
@@ -28,17 +28,20 @@ export interface LoraSite {
 /**
  * @param site layer and linear map
  * @param shape [B, T, I] of the adapter's input
- * @returns f32[B, T, I] of 0 and 1 / (1 - rate)
+ * @returns bool[B, T, I], true where a value is kept
  */
 export function loraMask(dropout: LoraDropout, site: LoraSite, shape: readonly [number, number, number]): Tensor {
   const [, T, I] = shape;
   const place = randomStream(PURPOSE, dropout.seed, dropout.step, site.layer, LORA_TARGETS.indexOf(site.target));
   const rowKeys = new Int32Array(dropout.rows.length * T);
   dropout.rows.forEach((row, b) => {
-    const keys = place.child(row);
-    for (let t = 0; t < T; t++) rowKeys[b * T + t] = keys.uint32(t) | 0;
+    const first = place.child(row).uint32(0);
+    for (let t = 0; t < T; t++) rowKeys[b * T + t] = mix32(first + t);
   });
-  return tf.tidy(() => tf.reshape(dropoutMask({ rowKeys, columns: I, rate: dropout.rate }), [...shape]));
+  const first = place.uint32(0);
+  const columnKeys = new Int32Array(I);
+  for (let column = 0; column < I; column++) columnKeys[column] = mix32(first + column);
+  return tf.tidy(() => tf.reshape(dropoutMask({ rowKeys, columnKeys, rate: dropout.rate }), [...shape]));
 }
 
 /**
@@ -58,7 +61,7 @@ export function adaptedLinear(request: {
   if (pair === undefined) return linear(x, weight);
   if (dropout === undefined || dropout.rate === 0) return loraLinear({ x, weight, ...pair, scaling });
   const mask = loraMask(dropout, site, x.shape as [number, number, number]);
-  return loraLinear({ x, weight, ...pair, scaling, mask });
+  return loraLinear({ x, weight, ...pair, scaling: scaling / (1 - dropout.rate), mask });
 }
 
 /**

@@ -85,7 +85,7 @@ export function llamaBlockMemory(
   const masks =
     (lora?.dropout ?? 0) > 0 ? targets.reduce((sum, target) => sum + (target === 'down_proj' ? F : D), 0) : 0;
   const statistics = 2 + heads;
-  const saved = places * (a * (always + normed + secondNormed + hidden + lowRank) + FLOAT * (masks + statistics));
+  const saved = places * (a * (always + normed + secondNormed + hidden + lowRank) + FLOAT * statistics + masks);
 
   // Alive until the block ends: q and k before their rotation, what the last two products and the second norm give, the output.
   const beside = D + kv + D + (D - secondNormed) + (F - hidden) + (D - normed) + D + D;

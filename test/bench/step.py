@@ -47,6 +47,9 @@ def rotate(x, cos, sin):
 
 
 class Model:
+    # Of the adapters' inputs. 0 where losses are compared, since masks come of other random numbers.
+    dropout = 0.0
+
     def __init__(self, config, weights, tokens):
         self.c = config
         self.w = weights
@@ -92,7 +95,8 @@ class Model:
         base = F.linear(x, self.w[name + ".weight"])
         if name + ".lora_A.weight" not in self.w:
             return base
-        low = F.linear(F.linear(x, self.w[name + ".lora_A.weight"]), self.w[name + ".lora_B.weight"])
+        kept = F.dropout(x, self.dropout) if self.dropout > 0 else x
+        low = F.linear(F.linear(kept, self.w[name + ".lora_A.weight"]), self.w[name + ".lora_B.weight"])
         return base + low * (self.c["lora"]["alpha"] / self.c["lora"]["rank"])
 
     def block(self, i, x):

@@ -58,10 +58,6 @@ function stepPlan(name: string, model: ModelConfig, sizes: StepSizes): StepPlan 
   };
 }
 
-function withoutDropout(model: ModelConfig): ModelConfig {
-  return model.lora === undefined ? model : { ...model, lora: { ...model.lora, dropout: 0 } };
-}
-
 function oneLayer(model: ModelConfig): ModelConfig {
   return { ...model, vision: { ...model.vision, depth: 1 }, llm: { ...model.llm, layers: 1 } };
 }
@@ -69,11 +65,11 @@ function oneLayer(model: ModelConfig): ModelConfig {
 /** The released model's sizes: 256 visual tokens of a 448 px image and 128 of text. `tiny`: 16 and 24, with plain heads. */
 export function stepPlans(tiny: boolean): StepPlan[] {
   if (!tiny) {
-    const model = withoutDropout(preset('minigptv2-7b'));
+    const model = preset('minigptv2-7b');
     const sizes = { tokens: 384, answer: 32, batches: [1, 2, 4, 8], count: 3 };
     return [stepPlan('7b-one-layer', oneLayer(model), sizes), stepPlan('7b-full', model, sizes)];
   }
-  const { llm, ...rest } = withoutDropout(preset('tiny'));
+  const { llm, ...rest } = preset('tiny');
   // The PyTorch side knows neither tied embeddings nor shared heads of keys, which the 7B model has not.
   const model = { ...rest, llm: { ...llm, kvHeads: llm.heads, tieEmbeddings: false } };
   const sizes = { tokens: 40, answer: 8, batches: [1, 2], count: 1 };

@@ -3,10 +3,9 @@
  * and tells what that took: `node step-child.ts CONFIG-JSON TOKENS ENGINE`.
  */
 import { readFileSync } from 'node:fs';
-import { keyOfText } from '../../lib/core/rng.ts';
+import { keyOfText, mix32 } from '../../lib/core/rng.ts';
 import { openEngine } from '../../lib/engine/engine.ts';
 import { isNarrow } from '../../lib/engine/narrow.ts';
-import { mix32 } from '../../lib/engine/ops/index.ts';
 import { storedIn } from '../../lib/engine/precision.ts';
 import { type ModelConfig, tokensPerImage } from '../../lib/model/config.ts';
 import { loadMiniGpt } from '../../lib/model/minigpt.ts';

@@ -170,21 +170,38 @@ void adamW(Tensor& param, const Tensor& gradIn, Tensor& m, Tensor& v, double lr,
   });
 }
 
-Tensor dropoutMask(const Tensor& keysIn, int64_t columns, double rate) {
-  TORCH_CHECK(keysIn.scalar_type() == at::kInt && keysIn.dim() == 1, "keys must be int32 [rows]");
-  TORCH_CHECK(columns >= 0 && rate >= 0.0 && rate < 1.0, "columns must not be negative, rate in [0, 1)");
-  const Tensor keys = keysIn.contiguous();
-  Tensor mask = at::empty({keys.size(0), columns}, keys.options().dtype(at::kFloat));
-  const int32_t* key = keys.data_ptr<int32_t>();
-  float* to = mask.data_ptr<float>();
-  const uint32_t threshold = static_cast<uint32_t>(std::floor(rate * 4294967296.0));
-  const float kept = static_cast<float>(1.0 / (1.0 - rate));
-  at::parallel_for(0, keys.size(0), rowGrain(columns), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row++) {
-      loops().dropoutMask(to + row * columns, static_cast<uint32_t>(key[row]), threshold, kept, columns);
+Tensor dropoutMask(const Tensor& rowKeysIn, const Tensor& columnKeysIn, int64_t threshold) {
+  for (const Tensor* keys : {&rowKeysIn, &columnKeysIn}) {
+    TORCH_CHECK(keys->scalar_type() == at::kInt && keys->dim() == 1, "keys must be int32 [rows] and int32 [columns]");
+  }
+  const Tensor rowKeys = rowKeysIn.contiguous();
+  const Tensor columnKeys = columnKeysIn.contiguous();
+  const int64_t columns = columnKeys.size(0);
+  Tensor mask = at::empty({rowKeys.size(0), columns}, rowKeys.options().dtype(at::kBool));
+  const int32_t* row = rowKeys.data_ptr<int32_t>();
+  const auto* column = reinterpret_cast<const uint32_t*>(columnKeys.data_ptr<int32_t>());
+  bool* to = mask.data_ptr<bool>();
+  at::parallel_for(0, rowKeys.size(0), rowGrain(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      loops().dropoutMask(to + i * columns, static_cast<uint32_t>(row[i]), column, static_cast<int32_t>(threshold), columns);
     }
   });
   return mask;
+}
+
+Tensor masked(const Tensor& xIn, const Tensor& maskIn) {
+  const Tensor x = floats(xIn, "x");
+  TORCH_CHECK(maskIn.scalar_type() == at::kBool && maskIn.sizes() == x.sizes(), "mask must be bool ", x.sizes(), ", found ",
+              maskIn.scalar_type(), " ", maskIn.sizes());
+  const Tensor mask = maskIn.contiguous();
+  Tensor y = at::empty(x.sizes(), x.options());
+  const float* from = x.data_ptr<float>();
+  const auto* kept = reinterpret_cast<const uint8_t*>(mask.data_ptr<bool>());
+  float* to = y.data_ptr<float>();
+  at::parallel_for(0, y.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    loops().masked(to + begin, from + begin, kept + begin, end - begin);
+  });
+  return y;
 }
 
 }  // namespace tristage
@@ -206,7 +223,8 @@ TORCH_LIBRARY(tristage, m) {
   m.def(
       "adamw_(Tensor(a!) param, Tensor grad, Tensor(b!) m, Tensor(c!) v, float lr, float beta1, float beta2, "
       "float eps, float weight_decay, int step, float grad_scale) -> ()");
-  m.def("dropout_mask(Tensor keys, int columns, float rate) -> Tensor");
+  m.def("masked(Tensor x, Tensor mask) -> Tensor");
+  m.def("dropout_mask(Tensor row_keys, Tensor column_keys, int threshold) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(tristage, CPU, m) {
@@ -223,4 +241,5 @@ TORCH_LIBRARY_IMPL(tristage, CPU, m) {
   m.impl("attention_grad", &tristage::attentionGrad);
   m.impl("adamw_", &tristage::adamW);
   m.impl("dropout_mask", &tristage::dropoutMask);
+  m.impl("masked", &tristage::masked);
 }

@@ -59,7 +59,10 @@ struct Loops {
   // d = exp(x - lse) factor
   void (*softmaxGrad)(float* d, const float* x, float lse, float factor, int64_t size);
   void (*adamW)(float* param, const float* grad, float* m, float* v, const AdamW& how, int64_t size);
-  void (*dropoutMask)(float* mask, uint32_t key, uint32_t threshold, float kept, int64_t columns);
+  // mask = key * columnKey >= threshold, keys made odd, products modulo 2^32 read as int32
+  void (*dropoutMask)(bool* mask, uint32_t key, const uint32_t* columnKeys, int32_t threshold, int64_t columns);
+  // y = x where the mask is 1, 0 where it is 0
+  void (*masked)(float* y, const float* x, const uint8_t* mask, int64_t size);
 };
 
 // The loops for this processor.

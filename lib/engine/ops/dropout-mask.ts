@@ -1,42 +1,53 @@
 /**
- * Dropout masks that are a pure function of a key per row and the column: recomputation, resumption and every engine
- * draw the same mask. The mixing function is a 32-bit finaliser (two multiply-xorshift rounds).
+ * Dropout masks that are a pure function of a key for each row and a key for each column: recomputation, resumption and every engine draw
+ * the same mask. An element's number is the product of its two odd keys modulo 2^32 (multiply-shift hashing, Dietzfelbinger et al. 1997:
+ * for random keys any two elements are as good as independent), so a GPU makes a mask in two passes over memory.
  */
 import { type Tensor, tf } from '../tf.ts';
 import { defineFusedOp, runFused } from './fused-op.ts';
 
-/** Mixes 32 bits so that each input bit flips about half of the output bits. */
-export function mix32(value: number): number {
-  let x = value | 0;
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return (x ^ (x >>> 16)) >>> 0;
-}
-
 defineFusedOp({
   kernelName: 'DropoutMask',
   composite: (_inputs, attrs) => {
-    const { rowKeys, columns, rate } = attrs as { rowKeys: Int32Array; columns: number; rate: number };
-    const mask = new Float32Array(rowKeys.length * columns);
-    const kept = Math.fround(1 / (1 - rate));
-    const threshold = Math.floor(rate * 2 ** 32);
+    const { rowKeys, columnKeys, rate } = attrs as unknown as DropoutMaskArgs;
+    const mask = new Uint8Array(rowKeys.length * columnKeys.length);
+    const threshold = dropoutThreshold(rate);
     let at = 0;
-    for (const key of rowKeys) {
-      for (let column = 0; column < columns; column++) mask[at++] = mix32(key + column) >= threshold ? kept : 0;
+    for (const row of rowKeys) {
+      for (const column of columnKeys) mask[at++] = Math.imul(row | 1, column | 1) >= threshold ? 1 : 0;
     }
-    return [tf.tensor2d(mask, [rowKeys.length, columns])];
+    return [tf.tensor2d(mask, [rowKeys.length, columnKeys.length], 'bool')];
   },
 });
 
+/** An element is kept where its number, as int32, is at least this. */
+export const dropoutThreshold = (rate: number): number => Math.floor(rate * 2 ** 32) - 2 ** 31;
+
 export interface DropoutMaskArgs {
-  /** One well-mixed key per row, for example from (seed, step, layer, row). */
+  /** One well-mixed key for each row, for example from (seed, step, layer, row). */
   rowKeys: Int32Array;
-  columns: number;
-  /** Probability of a zero, in [0, 1). */
+  /** One well-mixed key for each column. */
+  columnKeys: Int32Array;
+  /** Probability of false, in [0, 1). */
   rate: number;
 }
 
-/** @returns f32[rows, columns] of 0 and 1 / (1 - rate) */
-export function dropoutMask({ rowKeys, columns, rate }: DropoutMaskArgs): Tensor {
-  return runFused('DropoutMask', {}, { rowKeys, columns, rate })[0];
+/** @returns bool[rows, columns]: true where an element is kept */
+export function dropoutMask(args: DropoutMaskArgs): Tensor {
+  return runFused('DropoutMask', {}, { ...args })[0];
+}
+
+defineFusedOp({
+  kernelName: 'Masked',
+  composite: ({ x, mask }) => [tf.mul(x!, mask!)],
+});
+
+/**
+ * Without a gradient of its own: ops that mask know theirs.
+ * @param x f32 of any shape
+ * @param mask bool of that shape
+ * @returns x where the mask is true, else 0
+ */
+export function masked(x: Tensor, mask: Tensor): Tensor {
+  return runFused('Masked', { x, mask })[0];
 }

@@ -1,5 +1,6 @@
 /** Linear layer with a low-rank update: `y = x W^T + scaling (x o mask) A^T B^T` (LoRA, arXiv 2106.09685, section 4.1). */
 import { type Tensor, type Tensor2D, tf } from '../tf.ts';
+import { masked } from './dropout-mask.ts';
 import { defineFusedOp, runFused } from './fused-op.ts';
 import { asRows, withLastDim } from './linear.ts';
 import { scale } from './scale.ts';
@@ -10,7 +11,7 @@ function lowRankGradient(dy: Tensor, b: Tensor, scaling: number): Tensor2D {
 }
 
 function dropped(x: Tensor, mask: Tensor | undefined): Tensor {
-  return mask ? tf.mul(x, mask) : x;
+  return mask ? masked(x, mask) : x;
 }
 
 defineFusedOp({
@@ -19,8 +20,8 @@ defineFusedOp({
   composite: ({ dy, dxa, weight, a, mask }) => {
     const frozenPart = tf.matMul(asRows(dy!), weight as Tensor2D);
     const lowRankPart = tf.matMul(dxa as Tensor2D, a as Tensor2D);
-    const masked = mask ? tf.mul(lowRankPart, asRows(mask)) : lowRankPart;
-    return [tf.reshape(tf.add(frozenPart, masked), withLastDim(dy!, weight!.shape[1]!))];
+    const reaching = dropped(lowRankPart, mask && asRows(mask));
+    return [tf.reshape(tf.add(frozenPart, reaching), withLastDim(dy!, weight!.shape[1]!))];
   },
 });
 
@@ -64,7 +65,7 @@ export interface LoraLinearArgs {
   /** `lora_B`, f32[O, R] */
   b: Tensor;
   scaling: number;
-  /** Dropout mask on the low-rank input, 0 or 1 / (1 - rate), f32[..., I]. */
+  /** Dropout of the low-rank input, bool[..., I]: false is dropped; what is kept grows by `scaling`. */
   mask?: Tensor | undefined;
 }
 

@@ -73,6 +73,8 @@ export async function steps({ planPath, recompute, precision, device }: StepsReq
   const model = createModel(plan, precision);
   const trainable = trainableOf(model.store);
   const optimizer = createAdamW(trainable, { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.05 });
+  const rate = plan.model.lora?.dropout ?? 0;
+  const dropout = rate > 0 ? { rate, seed: 1 } : undefined;
   let updates = 0;
   const run = async (batch: StepBatch) => {
     const { loss, fault } = await trainStep({
@@ -82,7 +84,7 @@ export async function steps({ planPath, recompute, precision, device }: StepsReq
       microBatches: [batch],
       step: updates++,
       lr: plan.lr,
-      options: { recompute },
+      options: { recompute, dropout },
     });
     if (fault !== undefined) throw new Error(`the ${fault} is not finite`);
     return loss;

@@ -47,6 +47,7 @@ def create(plan, dtype):
     masters = {name: weights[name].float().requires_grad_(True) for name in plan["trained"]}
     # The class marks what trains by itself; the masters take that place.
     model = Model(plan["model"], weights, plan["tokens"])
+    model.dropout = plan["model"]["lora"]["dropout"]
     model.cos, model.sin = model.cos.to(dtype), model.sin.to(dtype)
     return model, masters
 

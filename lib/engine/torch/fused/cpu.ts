@@ -1,5 +1,6 @@
 /** Fused kernels that the addon brings itself, for float32 on the CPU (lib/engine/native/kernels.cpp). */
 
+import { type DropoutMaskArgs, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import type { TensorInfo } from '../../tf.ts';
 import { type Handle, native, operator, withTemporaries } from '../binding.ts';
 import type { Kernel, KernelCall, KernelTable } from '../kernels/kernel.ts';
@@ -45,11 +46,14 @@ const attentionGradKernel: Kernel = (call) => {
 };
 
 const dropoutMask: Kernel = (call) => {
-  const { rowKeys, columns, rate } = call.attrs as { rowKeys: Int32Array; columns: number; rate: number };
-  const mask = withTemporaries((keep) =>
-    dropoutMaskOf(keep(native().fromData(rowKeys, 'int32', [rowKeys.length], 'int32', 'cpu')), columns, rate),
-  );
-  return [result(call, mask, [rowKeys.length, columns])];
+  const { rowKeys, columnKeys, rate } = call.attrs as unknown as DropoutMaskArgs;
+  const mask = withTemporaries((keep) => {
+    const [rows, columns] = [rowKeys, columnKeys].map((keys) =>
+      keep(native().fromData(keys, 'int32', [keys.length], 'int32', 'cpu')),
+    );
+    return dropoutMaskOf(rows!, columns!, dropoutThreshold(rate));
+  });
+  return call.backend.output(mask, [rowKeys.length, columnKeys.length], 'bool');
 };
 
 export const cpuKernels: KernelTable = {

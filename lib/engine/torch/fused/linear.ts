@@ -4,14 +4,13 @@ import type { TensorInfo } from '../../tf.ts';
 import type { TorchBackend } from '../backend.ts';
 import { type Handle, operator, withTemporaries } from '../binding.ts';
 import { type Kernel, type KernelTable, product, toShape, toType } from '../kernels/kernel.ts';
+import { maskedBy } from './dropout.ts';
 
 const addProductInPlace = operator<void>('aten::addmm_');
 const addInPlace = operator<void>('aten::add_.Tensor');
 const fewRowsProduct = operator('tristage::few_rows_product');
 const linear = operator('aten::linear');
 const matrix = operator('aten::mm');
-const multiply = operator('aten::mul.Tensor');
-const multiplyInPlace = operator<void>('aten::mul_.Tensor');
 const permute = operator('aten::permute');
 const transpose = operator('aten::t');
 
@@ -71,9 +70,8 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
   const { x, weight, a, b, mask } = inputs as Record<'x' | 'weight' | 'a' | 'b', TensorInfo> & { mask?: TensorInfo };
   const outputs = withTemporaries((keep) => {
     const flat = keep(rows(backend.handle(x), x.shape));
-    const masked = mask === undefined ? flat : keep(multiply(flat, keep(rows(backend.handle(mask), mask.shape))));
-    // The mask is float32, and so is what it gives.
-    const dropped = backend.computes === 'bf16' ? keep(toType(masked, 'bfloat16')) : masked;
+    const dropped =
+      mask === undefined ? flat : keep(maskedBy(backend, flat, keep(rows(backend.handle(mask), mask.shape))));
     const xa = keep(matrix(dropped, keep(transpose(backend.handle(a)))));
     const y = keep(affine(backend, { flat, rows: rowsOf(x) }, weight, null));
     addProductInPlace(y, xa, keep(transpose(backend.handle(b))), 1, attrs['scaling'] as number);
@@ -97,8 +95,7 @@ const loraLinearGradX: Kernel = ({ backend, inputs }) => {
       addProductInPlace(sum, backend.handle(dxa), backend.handle(a), 1, 1);
     } else {
       const low = keep(matrix(backend.handle(dxa), backend.handle(a)));
-      multiplyInPlace(low, keep(rows(backend.handle(mask), mask.shape)));
-      addInPlace(sum, low, 1);
+      addInPlace(sum, keep(maskedBy(backend, low, keep(rows(backend.handle(mask), mask.shape)))), 1);
     }
     return toShape(sum, shape);
   });
