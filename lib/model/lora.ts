@@ -28,7 +28,7 @@ export interface LoraSite {
 /**
  * @param site layer and linear map
  * @param shape [B, T, I] of the adapter's input
- * @returns bool[B, T, I], true where a value is kept
+ * @returns bool[B * T, I], true where a value is kept
  */
 export function loraMask(dropout: LoraDropout, site: LoraSite, shape: readonly [number, number, number]): Tensor {
   const [, T, I] = shape;
@@ -41,7 +41,7 @@ export function loraMask(dropout: LoraDropout, site: LoraSite, shape: readonly [
   const first = place.uint32(0);
   const columnKeys = new Int32Array(I);
   for (let column = 0; column < I; column++) columnKeys[column] = mix32(first + column);
-  return tf.tidy(() => tf.reshape(dropoutMask({ rowKeys, columnKeys, rate: dropout.rate }), [...shape]));
+  return dropoutMask({ rowKeys, columnKeys, rate: dropout.rate });
 }
 
 /**

@@ -69,9 +69,13 @@ export function stepPlans(tiny: boolean): StepPlan[] {
     const sizes = { tokens: 384, answer: 32, batches: [1, 2, 4, 8], count: 3 };
     return [stepPlan('7b-one-layer', oneLayer(model), sizes), stepPlan('7b-full', model, sizes)];
   }
-  const { llm, ...rest } = preset('tiny');
+  const { llm, lora, ...rest } = preset('tiny');
   // The PyTorch side knows neither tied embeddings nor shared heads of keys, which the 7B model has not.
-  const model = { ...rest, llm: { ...llm, kvHeads: llm.heads, tieEmbeddings: false } };
+  const model = {
+    ...rest,
+    llm: { ...llm, kvHeads: llm.heads, tieEmbeddings: false },
+    lora: { ...lora!, dropout: 0.05 },
+  };
   const sizes = { tokens: 40, answer: 8, batches: [1, 2], count: 1 };
   return [stepPlan('tiny-one-layer', oneLayer(model), sizes), stepPlan('tiny-full', model, sizes)];
 }

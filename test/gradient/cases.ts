@@ -2,6 +2,7 @@
 import {
   attention,
   gelu,
+  joinHeads,
   layerNorm,
   linear,
   loraLinear,
@@ -11,6 +12,7 @@ import {
   rmsNorm,
   rope,
   scale,
+  splitHeads,
   swiGlu,
 } from '../../lib/engine/ops/index.ts';
 import { type Tensor, tf } from '../../lib/engine/tf.ts';
@@ -93,7 +95,7 @@ export const OP_CASES: readonly OpCase[] = [
       randomTensor([5, 2], 4),
     ],
     run: (x, weight, a, b) => {
-      const mask = tf.greater(randomTensor([2, 3, 4], 8), -0.3);
+      const mask = tf.greater(randomTensor([6, 4], 8), -0.3);
       return loraLinear({ x: x!, weight: weight!, a: a!, b: b!, scaling: 0.5, mask });
     },
   },
@@ -130,6 +132,18 @@ export const OP_CASES: readonly OpCase[] = [
     kernelName: 'SwiGlu',
     inputs: () => [randomTensor([3, 7], 1), randomTensor([3, 7], 2)],
     run: (gate, up) => swiGlu(gate!, up!),
+  },
+  {
+    name: 'heads split',
+    kernelName: 'SplitHeads',
+    inputs: () => [randomTensor([2, 3, 8], 1)],
+    run: (x) => splitHeads(x!, 4),
+  },
+  {
+    name: 'heads joined',
+    kernelName: 'JoinHeads',
+    inputs: () => [randomTensor([2, 4, 3, 2], 1)],
+    run: (x) => joinHeads(x!),
   },
   { name: 'scale', kernelName: 'Scale', inputs: () => [randomTensor([3, 5], 1)], run: (x) => scale(x!, -0.375) },
   { name: 'gelu', kernelName: 'GeluErf', inputs: () => [randomTensor([3, 9], 1, 2)], run: (x) => gelu(x!) },

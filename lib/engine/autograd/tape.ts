@@ -73,7 +73,23 @@ export class Tape {
 
 /** Runs `f` with its operations recorded on `tape`; the tape that was active before is restored. */
 export function record<T>(tape: Tape, f: () => T): T {
+  saveByReference();
   return withState({ activeTape: tape, gradientDepth: 1, kernelDepth: 0 }, f);
+}
+
+/** What tfjs calls with the tensors that a gradient needs. */
+interface Saver {
+  saveTensorsForBackwardMode(tensors: Tensor[]): Tensor[];
+}
+
+/** tfjs runs a kernel for each tensor that it saves; a further reference to its data is enough. */
+function saveByReference(): void {
+  const engine = tf.engine();
+  (engine as unknown as Saver).saveTensorsForBackwardMode = (tensors) =>
+    tensors.map((tensor) => {
+      engine.backend.incRef(tensor.dataId);
+      return engine.keep(engine.makeTensorFromTensorInfo(tensor));
+    });
 }
 
 /** Runs `f` with nothing recorded. */

@@ -39,13 +39,13 @@ export function dropoutMask(args: DropoutMaskArgs): Tensor {
 
 defineFusedOp({
   kernelName: 'Masked',
-  composite: ({ x, mask }) => [tf.mul(x!, mask!)],
+  composite: ({ x, mask }) => [tf.mul(x!, tf.reshape(mask!, x!.shape))],
 });
 
 /**
  * Without a gradient of its own: ops that mask know theirs.
  * @param x f32 of any shape
- * @param mask bool of that shape
+ * @param mask bool of as many elements
  * @returns x where the mask is true, else 0
  */
 export function masked(x: Tensor, mask: Tensor): Tensor {

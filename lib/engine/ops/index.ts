@@ -4,6 +4,7 @@ export { type AttentionArgs, attention, MASKED } from './attention.ts';
 export { type DropoutMaskArgs, dropoutMask, masked } from './dropout-mask.ts';
 export { registerFusedKernels } from './fused-op.ts';
 export { gelu } from './gelu.ts';
+export { joinHeads, splitHeads } from './heads.ts';
 export { type LayerNormArgs, layerNorm } from './layer-norm.ts';
 export { linear } from './linear.ts';
 export { type LoraLinearArgs, loraLinear } from './lora-linear.ts';

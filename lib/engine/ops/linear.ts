@@ -23,12 +23,49 @@ defineFusedOp({
   gradient: {
     savedInputs: { x: ['weight'], weight: ['x'] },
     thunks: (dy, { x, weight }) => ({
-      x: () => tf.reshape(tf.matMul(asRows(dy), weight as Tensor2D), withLastDim(dy, weight!.shape[1]!)),
-      weight: () => tf.matMul(asRows(dy), asRows(x!), true, false),
+      x: () => linearGradX(dy, weight!),
+      weight: () => rowsProduct(dy, x!),
       bias: () => tf.sum(asRows(dy), 0),
     }),
   },
 });
+
+defineFusedOp({
+  kernelName: 'LinearGradX',
+  composite: ({ dy, weight }, { scaling }) => {
+    const product = tf.matMul(asRows(dy!), weight as Tensor2D);
+    const scaled = scaling === 1 ? product : tf.mul(product, scaling as number);
+    return [tf.reshape(scaled, withLastDim(dy!, weight!.shape[1]!))];
+  },
+});
+
+/**
+ * `scaling dy W`: the gradient that a linear map hands to its input.
+ * @param dy f32[..., O]
+ * @param weight f32[O, I]
+ * @returns f32[..., I]
+ */
+export function linearGradX(dy: Tensor, weight: Tensor, scaling = 1): Tensor {
+  return runFused('LinearGradX', { dy, weight }, { scaling })[0];
+}
+
+defineFusedOp({
+  kernelName: 'RowsProduct',
+  composite: ({ a, b }, { scaling }) => {
+    const product = tf.matMul(asRows(a!), asRows(b!), true, false);
+    return [scaling === 1 ? product : tf.mul(product, scaling as number)];
+  },
+});
+
+/**
+ * `scaling A^T B` over all rows: the gradient of a linear map's weight, from those of its results and from its inputs.
+ * @param a f32[..., O]
+ * @param b f32[..., I] with the same rows
+ * @returns f32[O, I]
+ */
+export function rowsProduct(a: Tensor, b: Tensor, scaling = 1): Tensor {
+  return runFused('RowsProduct', { a, b }, { scaling })[0];
+}
 
 /**
  * `y = x W^T + b`.

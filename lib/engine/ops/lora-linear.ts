@@ -2,34 +2,18 @@
 import { type Tensor, type Tensor2D, tf } from '../tf.ts';
 import { masked } from './dropout-mask.ts';
 import { defineFusedOp, runFused } from './fused-op.ts';
-import { asRows, withLastDim } from './linear.ts';
-import { scale } from './scale.ts';
+import { asRows, linearGradX, rowsProduct, withLastDim } from './linear.ts';
 
-/** `scaling * dy B`, f32[N, R]: the gradient that reaches `xa`. */
-function lowRankGradient(dy: Tensor, b: Tensor, scaling: number): Tensor2D {
-  return scale(tf.matMul(asRows(dy), b as Tensor2D), scaling) as Tensor2D;
+/** The rows of x that the adapter sees. */
+function seenRows(x: Tensor, mask: Tensor | undefined): Tensor2D {
+  return mask ? (masked(asRows(x), mask) as Tensor2D) : asRows(x);
 }
-
-function dropped(x: Tensor, mask: Tensor | undefined): Tensor {
-  return mask ? masked(x, mask) : x;
-}
-
-defineFusedOp({
-  kernelName: 'LoraLinearGradX',
-  optionalInput: 'mask',
-  composite: ({ dy, dxa, weight, a, mask }) => {
-    const frozenPart = tf.matMul(asRows(dy!), weight as Tensor2D);
-    const lowRankPart = tf.matMul(dxa as Tensor2D, a as Tensor2D);
-    const reaching = dropped(lowRankPart, mask && asRows(mask));
-    return [tf.reshape(tf.add(frozenPart, reaching), withLastDim(dy!, weight!.shape[1]!))];
-  },
-});
 
 defineFusedOp({
   kernelName: 'LoraLinear',
   optionalInput: 'mask',
   composite: ({ x, weight, a, b, mask }, { scaling }) => {
-    const xa = tf.matMul(asRows(dropped(x!, mask)), a as Tensor2D, false, true);
+    const xa = tf.matMul(seenRows(x!, mask), a as Tensor2D, false, true);
     const update = tf.mul(tf.matMul(xa, b as Tensor2D, false, true), scaling as number);
     const y = tf.add(tf.matMul(asRows(x!), weight as Tensor2D, false, true), update);
     return [tf.reshape(y, withLastDim(x!, weight!.shape[0]!)), tf.reshape(xa, withLastDim(x!, a!.shape[0]!))];
@@ -37,21 +21,32 @@ defineFusedOp({
   gradient: {
     savedInputs: { x: ['weight', 'a'], weight: ['x'], a: ['x'], b: ['x', 'a'], mask: ['x', 'a'] },
     savedOutputs: { 1: ['b'] },
-    thunks: (dy, saved, attrs) => {
+    thunks: (dy, { x, weight, a, b, mask, out1 }, attrs) => {
       const scaling = attrs['scaling'] as number;
-      const { weight, a, b, mask } = saved;
-      let known: Tensor2D | undefined;
+      let known: Tensor | undefined;
+      // The gradient that reaches `xa`.
       const dxa = () => {
-        known ??= lowRankGradient(dy, b!, scaling);
+        known ??= linearGradX(dy, b!, scaling);
         return known;
       };
       return {
         x: () => runFused('LoraLinearGradX', { dy, dxa: dxa(), weight, a, mask })[0],
-        weight: () => tf.matMul(asRows(dy), asRows(saved['x']!), true, false),
-        a: () => tf.matMul(dxa(), asRows(dropped(saved['x']!, mask)), true, false),
-        b: () => scale(tf.matMul(asRows(dy), asRows(saved['out1']!), true, false), scaling),
+        weight: () => rowsProduct(dy, x!),
+        a: () => rowsProduct(dxa(), mask ? masked(x!, mask) : x!),
+        b: () => rowsProduct(dy, out1!, scaling),
       };
     },
+  },
+});
+
+defineFusedOp({
+  kernelName: 'LoraLinearGradX',
+  optionalInput: 'mask',
+  composite: ({ dy, dxa, weight, a, mask }) => {
+    const frozenPart = tf.matMul(asRows(dy!), weight as Tensor2D);
+    const lowRankPart = tf.matMul(asRows(dxa!), a as Tensor2D);
+    const reaching = mask ? masked(lowRankPart, mask) : lowRankPart;
+    return [tf.reshape(tf.add(frozenPart, reaching), withLastDim(dy!, weight!.shape[1]!))];
   },
 });
 
@@ -65,7 +60,7 @@ export interface LoraLinearArgs {
   /** `lora_B`, f32[O, R] */
   b: Tensor;
   scaling: number;
-  /** Dropout of the low-rank input, bool[..., I]: false is dropped; what is kept grows by `scaling`. */
+  /** Dropout of the low-rank input, bool[N, I] for its N rows: false is dropped; what is kept grows by `scaling`. */
   mask?: Tensor | undefined;
 }
 

@@ -1,5 +1,5 @@
 /** One decoder block of LLaMA (Touvron et al. 2023; Hugging Face's modeling_llama.py): pre-norm attention and SwiGLU. */
-import { attention, rmsNorm, rope, swiGlu } from '../../engine/ops/index.ts';
+import { attention, joinHeads, rmsNorm, rope, splitHeads, swiGlu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { headWidth, type LlamaConfig, type LoraTarget } from '../config.ts';
 import { adaptedLinear, type LoraDropout } from '../lora.ts';
@@ -62,24 +62,12 @@ function selfAttention(request: {
   const { x, project, context, past } = request;
   const { config, bias } = context;
   const { cos, sin } = context.rope;
-  const width = headWidth(config);
-  const q = rope(splitHeads(project(x, 'q_proj'), width), cos, sin);
-  const newK = rope(splitHeads(project(x, 'k_proj'), width), cos, sin);
-  const newV = splitHeads(project(x, 'v_proj'), width);
+  const { heads, kvHeads } = config;
+  const q = rope(splitHeads(project(x, 'q_proj'), heads), cos, sin);
+  const newK = rope(splitHeads(project(x, 'k_proj'), kvHeads), cos, sin);
+  const newV = splitHeads(project(x, 'v_proj'), kvHeads);
   const k = past === undefined ? newK : tf.concat([past.k, newK], 2);
   const v = past === undefined ? newV : tf.concat([past.v, newV], 2);
-  const seen = attention({ q, k, v, scale: width ** -0.5, causal: true, bias });
+  const seen = attention({ q, k, v, scale: headWidth(config) ** -0.5, causal: true, bias });
   return { o: project(joinHeads(seen), 'o_proj'), k, v };
-}
-
-/** f32[B, T, H * Dh] -> f32[B, H, T, Dh]. */
-function splitHeads(x: Tensor, width: number): Tensor {
-  const [B, T, D] = x.shape as [number, number, number];
-  return tf.transpose(tf.reshape(x, [B, T, D / width, width]), [0, 2, 1, 3]);
-}
-
-/** f32[B, H, T, Dh] -> f32[B, T, H * Dh]. */
-function joinHeads(x: Tensor): Tensor {
-  const [B, H, T, width] = x.shape as [number, number, number, number];
-  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [B, T, H * width]);
 }

@@ -2,7 +2,7 @@
  * Vision transformer of pre-norm blocks with a learned absolute position embedding and exact GELU. EVA as BLIP-2 and MiniGPT-v2 use it
  * (eva_vit.py; reference.md 1.1) has biases on q and v but not on k; DINOv2 has one on all three and scales what each half of a block adds.
  */
-import { attention, gelu, layerNorm, linear, patchEmbed } from '../../engine/ops/index.ts';
+import { attention, gelu, joinHeads, layerNorm, linear, patchEmbed, splitHeads } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { headWidth, type VisionConfig } from '../config.ts';
 import type { VisionBlockParams, VisionParams } from '../params.ts';
@@ -51,16 +51,12 @@ function scaled(x: Tensor, by: Tensor | undefined): Tensor {
 
 /** Multi-head attention over all tokens; the scale 1/sqrt(head width) belongs to q. */
 function selfAttention(x: Tensor, { block, config }: { block: VisionBlockParams; config: VisionConfig }): Tensor {
-  const [B, T, D] = x.shape as [number, number, number];
   const { qkvBias } = block;
   const bias = 'q' in qkvBias ? tf.concat([qkvBias.q, tf.zerosLike(qkvBias.q), qkvBias.v]) : qkvBias;
   const split = tf.split(linear(x, block.qkv, bias), 3, 2);
-  const [q, k, v] = split.map((part) =>
-    tf.transpose(tf.reshape(part, [B, T, config.heads, headWidth(config)]), [0, 2, 1, 3]),
-  ) as [Tensor, Tensor, Tensor];
+  const [q, k, v] = split.map((part) => splitHeads(part, config.heads)) as [Tensor, Tensor, Tensor];
   const seen = attention({ q, k, v, scale: headWidth(config) ** -0.5, causal: false });
-  const joined = tf.reshape(tf.transpose(seen, [0, 2, 1, 3]), [B, T, D]);
-  return linear(joined, block.attentionOut.weight, block.attentionOut.bias);
+  return linear(joinHeads(seen), block.attentionOut.weight, block.attentionOut.bias);
 }
 
 /**

@@ -3,7 +3,7 @@
 import { type DropoutMaskArgs, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import type { TorchBackend } from '../backend.ts';
 import { type Handle, native, operator, withTemporaries } from '../binding.ts';
-import { input, type Kernel, type KernelTable } from '../kernels/kernel.ts';
+import { input, type Kernel, type KernelTable, toShape } from '../kernels/kernel.ts';
 
 const atLeast = operator('aten::ge.Scalar');
 const loop = operator('tristage::masked');
@@ -39,7 +39,11 @@ export function maskedBy({ device, computes }: TorchBackend, x: Handle, mask: Ha
 const masked: Kernel = (call) => {
   const { backend } = call;
   const x = input(call, 'x');
-  return backend.output(maskedBy(backend, backend.handle(x), backend.handle(input(call, 'mask'))), x.shape, 'float32');
+  const y = withTemporaries((keep) => {
+    const mask = keep(toShape(backend.handle(input(call, 'mask')), x.shape));
+    return maskedBy(backend, backend.handle(x), mask);
+  });
+  return backend.output(y, x.shape, 'float32');
 };
 
 export const dropoutKernels: KernelTable = { DropoutMask: dropoutMask, Masked: masked };

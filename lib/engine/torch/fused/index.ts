@@ -11,12 +11,13 @@ import { type CudaKernels, tryCudaKernels } from './cuda.ts';
 import { dropoutKernels } from './dropout.ts';
 import { linearKernels } from './linear.ts';
 import { narrowNormKernels, normKernels } from './norm.ts';
-import { pointwiseKernels } from './pointwise.ts';
+import { headKernels, pointwiseKernels } from './pointwise.ts';
 
 /** For float32, on any device. */
 const ANY_DEVICE: KernelTable = {
   ...linearKernels,
   ...normKernels,
+  ...headKernels,
   ...pointwiseKernels,
   ...dropoutKernels,
   ...optimizerKernels,

@@ -12,6 +12,7 @@ const fewRowsProduct = operator('tristage::few_rows_product');
 const linear = operator('aten::linear');
 const matrix = operator('aten::mm');
 const permute = operator('aten::permute');
+const scaleInPlace = operator<void>('aten::mul_.Scalar');
 const transpose = operator('aten::t');
 
 /** The shape of `x` with its last dimension replaced. */
@@ -70,8 +71,7 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
   const { x, weight, a, b, mask } = inputs as Record<'x' | 'weight' | 'a' | 'b', TensorInfo> & { mask?: TensorInfo };
   const outputs = withTemporaries((keep) => {
     const flat = keep(rows(backend.handle(x), x.shape));
-    const dropped =
-      mask === undefined ? flat : keep(maskedBy(backend, flat, keep(rows(backend.handle(mask), mask.shape))));
+    const dropped = mask === undefined ? flat : keep(maskedBy(backend, flat, backend.handle(mask)));
     const xa = keep(matrix(dropped, keep(transpose(backend.handle(a)))));
     const y = keep(affine(backend, { flat, rows: rowsOf(x) }, weight, null));
     addProductInPlace(y, xa, keep(transpose(backend.handle(b))), 1, attrs['scaling'] as number);
@@ -83,6 +83,19 @@ const loraLinear: Kernel = ({ backend, inputs, attrs }) => {
   ];
 };
 
+const linearGradX: Kernel = ({ backend, inputs, attrs }) => {
+  const dy = inputs['dy']!;
+  const weight = inputs['weight']!;
+  const scaling = attrs['scaling'] as number;
+  const shape = withLast(dy, weight.shape[1]!);
+  const dx = withTemporaries((keep) => {
+    const product = keep(matrix(keep(rows(backend.handle(dy), dy.shape)), backend.handle(weight)));
+    if (scaling !== 1) scaleInPlace(product, scaling);
+    return toShape(product, shape);
+  });
+  return backend.output(dx, shape, 'float32');
+};
+
 /** The gradient that reaches x: through the frozen weight, and added to it what comes through the adapter. */
 const loraLinearGradX: Kernel = ({ backend, inputs }) => {
   const { dy, dxa, weight, a, mask } = inputs as Record<'dy' | 'dxa' | 'weight' | 'a', TensorInfo> & {
@@ -91,15 +104,24 @@ const loraLinearGradX: Kernel = ({ backend, inputs }) => {
   const shape = withLast(dy, weight.shape[1]!);
   const dx = withTemporaries((keep) => {
     const sum = keep(matrix(keep(rows(backend.handle(dy), dy.shape)), backend.handle(weight)));
-    if (mask === undefined) {
-      addProductInPlace(sum, backend.handle(dxa), backend.handle(a), 1, 1);
-    } else {
-      const low = keep(matrix(backend.handle(dxa), backend.handle(a)));
-      addInPlace(sum, keep(maskedBy(backend, low, keep(rows(backend.handle(mask), mask.shape)))), 1);
-    }
+    const lowRank = keep(rows(backend.handle(dxa), dxa.shape));
+    if (mask === undefined) addProductInPlace(sum, lowRank, backend.handle(a), 1, 1);
+    else addInPlace(sum, keep(maskedBy(backend, keep(matrix(lowRank, backend.handle(a))), backend.handle(mask))), 1);
     return toShape(sum, shape);
   });
   return backend.output(dx, shape, 'float32');
+};
+
+const rowsProduct: Kernel = ({ backend, inputs, attrs }) => {
+  const a = inputs['a']!;
+  const b = inputs['b']!;
+  const result = withTemporaries((keep) => {
+    const left = keep(transpose(keep(rows(backend.handle(a), a.shape))));
+    return matrix(left, keep(rows(backend.handle(b), b.shape)));
+  });
+  const scaling = attrs['scaling'] as number;
+  if (scaling !== 1) scaleInPlace(result, scaling);
+  return backend.output(result, [a.shape.at(-1)!, b.shape.at(-1)!], 'float32');
 };
 
 /** Patches as rows in channel, row, column order, then one matrix product. */
@@ -124,5 +146,7 @@ export const linearKernels: KernelTable = {
   Linear: linearKernel,
   LoraLinear: loraLinear,
   LoraLinearGradX: loraLinearGradX,
+  LinearGradX: linearGradX,
+  RowsProduct: rowsProduct,
   PatchEmbed: patchEmbed,
 };

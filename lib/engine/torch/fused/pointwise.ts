@@ -4,7 +4,7 @@
  */
 
 import { type Handle, native, operator, withTemporaries } from '../binding.ts';
-import { input, type Kernel, type KernelTable } from '../kernels/kernel.ts';
+import { input, type Kernel, type KernelTable, toShape } from '../kernels/kernel.ts';
 
 const addProductInPlace = operator<void>('aten::addcmul_');
 const emptyLike = operator('aten::empty_like');
@@ -15,6 +15,7 @@ const scaled = operator('aten::mul.Scalar');
 const silu = operator('aten::silu');
 const siluBackward = operator('aten::silu_backward');
 const slice = operator('aten::slice.Tensor');
+const swap = operator('aten::transpose.int');
 const unsqueeze = operator('aten::unsqueeze');
 
 const scale: Kernel = ({ backend, inputs, attrs }) => {
@@ -64,5 +65,31 @@ const swiGluGrad: Kernel = (call) => {
   const dgate = withTemporaries((keep) => siluBackward(keep(multiply(dy, up)), gate));
   return [backend.output(dgate, shape, 'float32'), backend.output(dup, shape, 'float32')];
 };
+
+const splitHeads: Kernel = (call) => {
+  const { backend, attrs } = call;
+  const x = input(call, 'x');
+  const [batch, tokens, width] = x.shape as [number, number, number];
+  const heads = attrs['heads'] as number;
+  const y = withTemporaries((keep) =>
+    swap(keep(toShape(backend.handle(x), [batch, tokens, heads, width / heads])), 1, 2),
+  );
+  return backend.output(y, [batch, heads, tokens, width / heads], 'float32');
+};
+
+const joinHeads: Kernel = (call) => {
+  const { backend } = call;
+  const x = input(call, 'x');
+  const [batch, heads, tokens, width] = x.shape as [number, number, number, number];
+  const shape = [batch, tokens, heads * width];
+  return backend.output(
+    withTemporaries((keep) => toShape(keep(swap(backend.handle(x), 1, 2)), shape)),
+    shape,
+    'float32',
+  );
+};
+
+/** Other views of the same numbers. */
+export const headKernels: KernelTable = { SplitHeads: splitHeads, JoinHeads: joinHeads };
 
 export const pointwiseKernels: KernelTable = { Scale: scale, Rope: rope, SwiGlu: swiGlu, SwiGluGrad: swiGluGrad };

@@ -25,7 +25,7 @@ const TABLES: readonly KernelTable[] = [
 export const PLAIN_KERNELS: readonly string[] = TABLES.flatMap((table) => Object.keys(table));
 
 /** Kernels that only look at elements from another side: what lies in bfloat16 stays so. */
-const VIEWS = new Set(['Identity', 'Reshape', 'ExpandDims', 'Transpose', 'Slice', 'SplitV', 'Unpack']);
+const VIEWS = new Set('Identity Reshape ExpandDims Transpose Slice SplitV Unpack SplitHeads JoinHeads'.split(' '));
 
 type KernelFunc = KernelConfig['kernelFunc'];
 
