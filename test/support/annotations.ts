@@ -48,11 +48,18 @@ export interface IndexingCost {
   read: number;
 }
 
-/** Indexes captions and reads 1000 samples at random, in a process of its own. */
-export async function costOfIndexing(root: string): Promise<IndexingCost> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'index-child.ts'), root], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+/**
+ * Indexes captions and reads 1000 samples at random, in a process of its own.
+ * @param flags of Node.js
+ */
+export async function costOfIndexing(root: string, flags: readonly string[] = []): Promise<IndexingCost> {
+  const child = spawn(
+    process.execPath,
+    [...flags, '--import', 'tsx', join(import.meta.dirname, 'index-child.ts'), root],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {
     text += piece;

@@ -1,7 +1,7 @@
 /** The fused ops. Importing this file declares them all; `registerFusedKernels` puts them on a backend. */
 export { type AdamWUpdateArgs, adamwUpdates } from './adamw-update.ts';
 export { type AttentionArgs, attention, MASKED } from './attention.ts';
-export { type DropoutMaskArgs, dropoutMask, masked } from './dropout-mask.ts';
+export { type DropoutMaskArgs, dropoutMask } from './dropout-mask.ts';
 export { registerFusedKernels } from './fused-op.ts';
 export { gelu } from './gelu.ts';
 export { joinHeads, splitHeads } from './heads.ts';

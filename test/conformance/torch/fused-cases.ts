@@ -61,6 +61,11 @@ export const LARGE_CASES: readonly OpCase[] = [
     { tokens: 70, keys: 131, heads: 4, kvHeads: 2, width: 8 },
     { causal: true, bias: () => biasOf(70, 131, (t, s) => s < 40 || (t > 60 && s > 128)) },
   ),
+  attentionCase(
+    'rows that see nothing, and blocks',
+    { tokens: 40, keys: 40, heads: 4, kvHeads: 2, width: 16 },
+    { causal: true, bias: () => biasOf(40, 40, (t, s) => s < 3 || (t > 20 && s > 9 && s < 15)) },
+  ),
   attentionCase('one query', { tokens: 1, keys: 33, heads: 4, kvHeads: 2, width: 8 }, { causal: true }),
   {
     name: 'rms-norm of many wide rows',

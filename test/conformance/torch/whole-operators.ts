@@ -93,8 +93,10 @@ export const emulatedAttention: WholeAttention = {
     demand(given);
     return scope((keep) => {
       const all = scores(given, keep);
-      const lse = keep(logSumExp(all, [-1], false));
-      const p = keep(exp(keep(subtract(all, keep(unsqueeze(lse, -1)), 1))));
+      const exact = keep(logSumExp(all, [-1], false));
+      // The operator finds it in powers of two and turns it back, which moves a row that sees nothing far beyond the size of a score.
+      const lse = keep(scaled(keep(scaled(exact, Math.LOG2E)), 1.000001 / Math.LOG2E));
+      const p = keep(exp(keep(subtract(all, keep(unsqueeze(exact, -1)), 1))));
       const largest = keep(sum(p, [-1], true, 'float32'));
       // Where all scores are equal and huge their exponents are 1 each: the operator divides by their sum.
       const shares = keep(multiply(p, keep(exp(keep(scaled(keep(operator('aten::log')(largest)), -1))))));

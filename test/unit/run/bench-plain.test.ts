@@ -64,13 +64,15 @@ test('our side of the generate bench continues rows of different lengths, the sa
   }
 });
 
-test('our side of the overhead bench times a call of the addon and one of tfjs', async () => {
+test('our side of the overhead bench times a call of the addon, one of tfjs, and a layer', async () => {
   const peer = startWorker({ name: 'overhead', engine: 'torch', args: ['1'] });
   try {
     for (const call of ['addon', 'tf']) {
       const { seconds } = await peer.ask<{ seconds: number }>({ do: 'time', call, count: 100 });
       assert.ok(seconds > 0 && seconds < 1, `${call}: ${seconds}`);
     }
+    const layer = await peer.ask<{ seconds: number }>({ do: 'time', call: 'layer', count: 2 });
+    assert.ok(layer.seconds > 0 && layer.seconds < 10, `${layer.seconds}`);
   } finally {
     await peer.close();
   }

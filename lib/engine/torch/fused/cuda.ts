@@ -12,7 +12,7 @@ import { type WholeRmsNorm, wholeRmsNormKernels } from './rms-norm.ts';
 import { adamwTrial, attentionTrial, rmsNormTrial } from './trials.ts';
 import { type WholeAttention, wholeAttentionKernels } from './whole-attention.ts';
 
-const attentionForward = operator<[Handle, Handle, Handle, Handle, number, number]>(
+const attentionForward = operator<[Handle, Handle, Handle | null, Handle | null, number, number]>(
   'aten::_efficient_attention_forward',
 );
 const attentionBackward = operator<[Handle, Handle, Handle, Handle | null]>('aten::_efficient_attention_backward');
@@ -27,12 +27,13 @@ const attention: WholeAttention = {
     // Lengths of rows, and from where they count, are for rows laid end to end; here the shapes say it.
     const results = attentionForward(q, k, v, bias, null, null, null, null, 0, MASK[mask], true, scale);
     const [o, lse, seed, offset] = results;
-    for (const unused of [seed, offset]) native().release(unused);
+    // Of a dropout that is not used.
+    for (const unused of [seed, offset]) if (unused !== null) native().release(unused);
     return [o, lse];
   },
   backward({ q, k, v, bias, mask, scale }, { dy, o, lse }) {
     const [queries, keys] = [native().shape(q)[1]!, native().shape(k)[1]!];
-    // Seed and offset of a dropout that is not used. Keys in one part: several would add to dq in any order.
+    // Seed and offset are not read. Keys in one part: several would add to dq in any order.
     const rest = [0, lse, lse, MASK[mask], false, scale, 1] as const;
     const [dq, dk, dv] = attentionBackward(dy, q, k, v, bias, o, null, null, queries, keys, lse, ...rest);
     return [dq, dk, dv];

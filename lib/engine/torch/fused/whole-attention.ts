@@ -30,7 +30,8 @@ export interface WholeAttention {
   forward(inputs: Inputs): [o: Handle, lse: Handle];
   /**
    * Gives the same numbers each time.
-   * @param saved dy and o bf16[B, T, H, D]; lse f32[B, H, T'], T' a multiple of {@link LSE_ALIGNMENT}, infinite beyond T
+   * @param saved dy and o bf16[B, T, H, D]; lse f32[B, H, T'], T' a multiple of {@link LSE_ALIGNMENT}, infinite beyond T and where a row
+   *   sees nothing
    * @returns gradients of q, k and v in their shapes
    */
   backward(inputs: Inputs, saved: { dy: Handle; o: Handle; lse: Handle }): [dq: Handle, dk: Handle, dv: Handle];
@@ -44,10 +45,11 @@ export const LSE_ALIGNMENT = 32;
 const WIDTH_ALIGNMENT = 8;
 
 const addAlong = operator('aten::sum.dim_IntList');
+const atMost = operator('aten::le.Scalar');
 const contiguous = operator('aten::contiguous');
 const expand = operator('aten::expand');
+const fillWhere = operator('aten::masked_fill.Scalar');
 const greater = operator('aten::gt.Scalar');
-const multiply = operator('aten::mul.Tensor');
 const multiplyInPlace = operator<void>('aten::mul_.Tensor');
 const pad = operator('aten::constant_pad_nd');
 const strideOf = operator<number>('aten::stride.int');
@@ -150,6 +152,17 @@ function perKeyHead(x: Handle, { batch, heads, kvHeads, keys, width }: Sizes, ke
   return headsFirst(keep(addAlong(grouped, [3], false, null)));
 }
 
+/**
+ * The logsumexp as the operator reads it: as wide as it wants, and infinite where nothing counts. So it is for a row that sees nothing, whose
+ * own is too large for its difference to scores as large to mean anything; with it every probability of the row is 0.
+ */
+function savedLse(lse: Handle, { queries, biased }: { queries: number; biased: boolean }, keep: Keep): Handle {
+  const gap = upTo(queries, LSE_ALIGNMENT) - queries;
+  const nothing = Number.POSITIVE_INFINITY;
+  const own = biased ? keep(fillWhere(lse, keep(atMost(lse, NOTHING_VISIBLE)), nothing)) : lse;
+  return keep(gap === 0 ? contiguous(own, 'contiguous_format') : pad(own, [0, gap], nothing));
+}
+
 function backwardBy(whole: WholeAttention): Kernel {
   return (call) => {
     const { backend, inputs } = call;
@@ -157,15 +170,14 @@ function backwardBy(whole: WholeAttention): Kernel {
     const grads = withTemporaries((keep) => {
       const sizes = sizesOf(call);
       const given = inputsOf(call, sizes, keep);
-      const lse = backend.handle(inputs['lse']!);
-      const gap = upTo(sizes.queries, LSE_ALIGNMENT) - sizes.queries;
-      const padded = keep(
-        gap === 0 ? contiguous(lse, 'contiguous_format') : pad(lse, [0, gap], Number.POSITIVE_INFINITY),
+      const lse = savedLse(
+        backend.handle(inputs['lse']!),
+        { queries: sizes.queries, biased: given.bias !== null },
+        keep,
       );
       const dy = tokensFirst(backend.handle(inputs['dy']!), keep);
       const o = keep(contiguous(keep(swap(backend.handle(inputs['o']!), 1, 2)), 'contiguous_format'));
-      const seen = given.bias === null ? dy : keep(multiply(dy, seeing(lse, keep)));
-      const [dq, dk, dv] = whole.backward(given, { dy: seen, o, lse: padded }).map(keep) as [Handle, Handle, Handle];
+      const [dq, dk, dv] = whole.backward(given, { dy, o, lse }).map(keep) as [Handle, Handle, Handle];
       return [headsFirst(dq), perKeyHead(dk, sizes, keep), perKeyHead(dv, sizes, keep)];
     });
     return grads.map((grad, i) => backend.output(grad, infos[i]!.shape, 'float32'));
