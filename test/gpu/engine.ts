@@ -22,7 +22,7 @@ export interface PackedEngine {
  * Opens the engine without looking for a libtorch or a compiler.
  * @throws TristageError E_TORCH_ABI, E_TORCH_LOAD, E_DEVICE
  */
-export async function openPacked(request: PackedEngine): Promise<{ device: Device; version: string; threads: number }> {
+export async function openPacked(request: PackedEngine): Promise<Awaited<ReturnType<typeof openTorch>>> {
   const { device, libDir, addonPath, threads, precision } = request;
   // The addon's own record says what it fits; it is held against the library when it is loaded.
   const install: TorchInstall = {

@@ -47,6 +47,8 @@ if (positionals[0] === 'part') {
     precision,
   });
   emit({ name: 'engine', ok: true, ...engine });
+  const { slower = [] } = engine;
+  if (positionals[1] === 'fused') emit({ name: 'own operators', ok: slower.length === 0, detail: slower.join('; ') });
   await PARTS[positionals[1] ?? '']!();
 } else {
   const passed = await runAll({ ...values, device, script: process.argv[1]! });
