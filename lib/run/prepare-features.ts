@@ -8,6 +8,7 @@ import type { ImageRef, KeyedImage } from '../data/sample.ts';
 import type { OpenSource } from '../data/source.ts';
 import { openEngine } from '../engine/engine.ts';
 import { disposeParams } from '../model/store.ts';
+import { announceEngine } from './announce-engine.ts';
 import type { Registry, ResolvedRun } from './config.ts';
 import { openRunFeatures, type RunFeatures } from './feature-cache.ts';
 import { openSourceLine, partLine } from './open-source.ts';
@@ -63,6 +64,7 @@ async function prepareRun(
     sources.push(await openSourceLine(line, { registry, cache: config.data.cache }));
   const { backend, device, threads } = config.engine;
   const engine = await openEngine({ backend, device, threads });
+  announceEngine(logger, engine);
   const tower = await openTower(config, registry);
   const workers = createImageWorkers({ size: config.model.vision.imageSize, transform: config.data.transform });
   const done: PreparedFeatures = {

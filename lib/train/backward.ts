@@ -110,14 +110,21 @@ function nothing(names: readonly string[]): Pass {
  * @param sum changed in place; an absent name counts as null
  */
 export function addGradients(sum: Map<string, Tensor | null>, more: NamedGradients): void {
-  for (const [name, gradient] of more) {
-    const known = sum.get(name) ?? null;
-    if (known === null || gradient === null) {
-      sum.set(name, known ?? gradient);
-      continue;
+  const left = new Map(more);
+  try {
+    for (const [name, gradient] of more) {
+      const known = sum.get(name) ?? null;
+      if (known === null || gradient === null) {
+        sum.set(name, known ?? gradient);
+      } else {
+        sum.set(name, tf.add(known, gradient));
+        tf.dispose([known, gradient]);
+      }
+      left.delete(name);
     }
-    sum.set(name, tf.add(known, gradient));
-    tf.dispose([known, gradient]);
+  } catch (error) {
+    disposeGradients(left);
+    throw error;
   }
 }
 

@@ -138,6 +138,14 @@ function activationBytes({ model, trainable, engine, recompute }: StepSettings, 
 /** Tensors as large as a weight that its update makes of plain operations, a gradient that was clipped included. */
 export const COMPOSITE_UPDATE = 7;
 
+/** On a GPU clipped gradients are copies, of so many bytes at once or of one weight: engine/torch/fused/foreach.ts. */
+const CLIPPED_TOGETHER = 2 ** 26;
+
+function updateBytes(largest: number, { backend, device }: MemoryEngine): number {
+  if (backend === 'tensorflow') return COMPOSITE_UPDATE * largest;
+  return device === 'cuda' ? Math.max(largest, CLIPPED_TOGETHER) : largest;
+}
+
 /** Bytes of each moment beside weights, optimizer and batch. */
 function momentBytes(
   settings: StepSettings,
@@ -165,6 +173,6 @@ function momentBytes(
     head: gathered + all + last + head,
     // At its beginning everything is kept and few gradients are there; at its end it is the other way round.
     backward: gathered + Math.max(all + weights.head + again, first + weights.gradients, embedded),
-    update: weights.gradients + weights.largest * (engine.backend === 'tensorflow' ? COMPOSITE_UPDATE : 1),
+    update: weights.gradients + updateBytes(weights.largest, engine),
   };
 }

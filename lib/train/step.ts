@@ -188,7 +188,7 @@ function updateWhole(optimizer: AdamW, request: Parameters<AdamW['update']>[0]):
       code: 'E_MEMORY_UPDATE',
       message: 'memory ran out in the middle of an update',
       found: memory.found ?? memory.message,
-      expected: 'room for a copy of the largest weight that trains',
+      expected: 'room for a copy of the largest weight that trains; on a GPU for two, and for 64 MB',
       fix: 'free memory and go on from the last checkpoint with --resume',
       cause: error,
     });

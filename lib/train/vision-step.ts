@@ -151,8 +151,8 @@ async function differentiate(
     const { total, classes, boxes } = patchLosses({ model, batch, counts, boxWeight });
     return [total, classes, boxes];
   }, [...trainable.values()]);
-  addGradients(gradients, new Map([...trainable.keys()].map((name, i) => [name, grads[i] ?? null])));
   try {
+    addGradients(gradients, new Map([...trainable.keys()].map((name, i) => [name, grads[i] ?? null])));
     const [loss, classLoss, boxLoss] = await Promise.all(
       [value, ...aux].map(async (scalar) => (await scalar.data())[0] ?? Number.NaN),
     );

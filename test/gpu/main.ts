@@ -33,7 +33,7 @@ const precision = values.precision as Precision;
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   kernels: () => kernels(device, precision),
   fused: () => fused(precision),
-  parity: () => parity(values.fixtures, precision),
+  parity: () => parity(values.fixtures, { precision, device }),
   ops: () => ops(values.plan),
   steps: () => steps({ planPath: values.plan, recompute: values.recompute, precision, device }),
 };

@@ -174,6 +174,7 @@ Tensor dropoutMask(const Tensor& rowKeysIn, const Tensor& columnKeysIn, int64_t 
   for (const Tensor* keys : {&rowKeysIn, &columnKeysIn}) {
     TORCH_CHECK(keys->scalar_type() == at::kInt && keys->dim() == 1, "keys must be int32 [rows] and int32 [columns]");
   }
+  TORCH_CHECK(threshold >= INT32_MIN && threshold <= INT32_MAX, "threshold must be an int32: a rate in [0, 1)");
   const Tensor rowKeys = rowKeysIn.contiguous();
   const Tensor columnKeys = columnKeysIn.contiguous();
   const int64_t columns = columnKeys.size(0);

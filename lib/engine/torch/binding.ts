@@ -201,3 +201,20 @@ export function withTemporaries<T>(f: (keep: (tensor: Handle) => Handle) => T): 
     for (const tensor of kept) native().release(tensor);
   }
 }
+
+/**
+ * Runs `f` and hands on what it returns; when it throws, every handle that was passed to `own` is released.
+ * `own` returns its argument, as that of `withTemporaries`.
+ */
+export function makingResults<T>(f: (own: (tensor: Handle) => Handle) => T): T {
+  const made: Handle[] = [];
+  try {
+    return f((tensor) => {
+      made.push(tensor);
+      return tensor;
+    });
+  } catch (error) {
+    for (const tensor of made) native().release(tensor);
+    throw error;
+  }
+}

@@ -53,8 +53,17 @@ function chooseDevice(binding: NativeBinding, libDir: string, asked: OpenTorchOp
   });
 }
 
-/** What {@link registerFusedForCuda} found when the backend was registered. */
+/** What is not used of CUDA's own operators, found when the backend was registered. */
 let slower: readonly string[] = [];
+
+/** Whatever goes wrong with them, the kernels of any device stay registered. */
+function tryFusedForCuda(backend: TorchBackend): string[] {
+  try {
+    return registerFusedForCuda(backend);
+  } catch (error) {
+    return [`operators of CUDA (${error instanceof Error ? error.message : String(error)})`];
+  }
+}
 
 /**
  * Opens the engine and makes it tfjs's current backend. Compiles the addon when it is missing; downloads nothing.
@@ -77,7 +86,7 @@ export async function openTorch(
     registerFused(backend, { loops: device === 'cpu' });
     refuseMissingKernels(BACKEND_NAME);
     await tf.setBackend(BACKEND_NAME);
-    if (device === 'cuda') slower = registerFusedForCuda(backend);
+    if (device === 'cuda') slower = tryFusedForCuda(backend);
   }
   await tf.setBackend(BACKEND_NAME);
   const version = runtimeVersion(binding) ?? install.version;

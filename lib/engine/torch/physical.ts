@@ -1,6 +1,6 @@
 /**
  * Computing in bfloat16: what each kernel is given, and in which type its floating results lie. tfjs sees float32 everywhere. Products
- * take bfloat16; norms, softmax and loss compute in float32, whatever they are given; what flows between blocks is bfloat16.
+ * take bfloat16; norms, softmax and loss compute in float32, on inputs that may have been rounded; what flows between blocks is bfloat16.
  */
 import { TristageError } from '../../core/errors.ts';
 import type { KernelFunc } from '../ops/fused-op.ts';

@@ -1,6 +1,7 @@
 /** The fused ops on torch, forward and backward, against their composites on the reference backend. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { runFused } from '../../../lib/engine/ops/fused-op.ts';
 import { adamwUpdates, dropoutMask } from '../../../lib/engine/ops/index.ts';
 import { tf, type Variable } from '../../../lib/engine/tf.ts';
 import { native, operator } from '../../../lib/engine/torch/binding.ts';
@@ -37,6 +38,20 @@ describe('torch: fused ops', { skip }, () => {
       test(`${opCase.name}: value and gradients equal to the reference backend`, () =>
         assertSameAsReference(() => valueAndGradients(opCase), 2e-5));
     }
+
+    test('a kernel that runs out of memory in its middle leaves nothing', () => {
+      const [dy, gate, up] = [1, 2, 3].map((seed) => randomTensor([512, 1024], seed));
+      const before = native().stats()[0];
+      // Room for one result of 2 MiB, and not for the next.
+      native().limitMemory(native().memory()[0] + 3 * 2 ** 20);
+      try {
+        assert.throws(() => runFused('SwiGluGrad', { dy, gate, up }), { code: 'E_MEMORY' });
+      } finally {
+        native().limitMemory(0);
+      }
+      assert.equal(native().stats()[0], before);
+      tf.dispose([dy!, gate!, up!]);
+    });
 
     test('a dropout mask is the same, bit for bit', () =>
       assertSameAsReference(() => dropoutMask({ rowKeys: KEYS, columnKeys: KEYS.slice(7), rate: 0.05 }), 0));

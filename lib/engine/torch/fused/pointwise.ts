@@ -3,7 +3,7 @@
  * On bfloat16 torch computes each operation in float32 and rounds its result.
  */
 
-import { type Handle, native, operator, withTemporaries } from '../binding.ts';
+import { type Handle, makingResults, operator, withTemporaries } from '../binding.ts';
 import { input, type Kernel, type KernelTable, toShape } from '../kernels/kernel.ts';
 
 const addProductInPlace = operator<void>('aten::addcmul_');
@@ -30,29 +30,30 @@ const rope: Kernel = (call) => {
   const width = info.shape[3]!;
   const sign = attrs['inverse'] === true ? -1 : 1;
   const x = backend.handle(info);
-  const y = emptyLike(x);
-  try {
+  const y = makingResults((own) => {
+    const result = own(emptyLike(x));
     withTemporaries((keep) => {
       const half = (of: Handle, i: number) => keep(slice(of, -1, (i * width) / 2, ((i + 1) * width) / 2, 1));
       const [cos, sin] = ['cos', 'sin'].map((name) => keep(unsqueeze(backend.handle(input(call, name)), 1)));
-      const [x1, x2, y1, y2] = [half(x, 0), half(x, 1), half(y, 0), half(y, 1)];
+      const [x1, x2, y1, y2] = [half(x, 0), half(x, 1), half(result, 0), half(result, 1)];
       multiplyInto(x1, cos, y1);
       addProductInPlace(y1, x2, sin, -sign);
       multiplyInto(x2, cos, y2);
       addProductInPlace(y2, x1, sin, sign);
     });
-  } catch (error) {
-    native().release(y);
-    throw error;
-  }
+    return result;
+  });
   return backend.output(y, info.shape, 'float32');
 };
 
 const swiGlu: Kernel = (call) => {
   const { backend } = call;
   const gate = input(call, 'gate');
-  const y = silu(backend.handle(gate));
-  multiplyInPlace(y, backend.handle(input(call, 'up')));
+  const y = makingResults((own) => {
+    const result = own(silu(backend.handle(gate)));
+    multiplyInPlace(result, backend.handle(input(call, 'up')));
+    return result;
+  });
   return backend.output(y, gate.shape, 'float32');
 };
 
@@ -60,10 +61,12 @@ const swiGluGrad: Kernel = (call) => {
   const { backend } = call;
   const { shape } = input(call, 'gate');
   const [dy, gate, up] = ['dy', 'gate', 'up'].map((name) => backend.handle(input(call, name)));
-  const dup = silu(gate);
-  multiplyInPlace(dup, dy);
-  const dgate = withTemporaries((keep) => siluBackward(keep(multiply(dy, up)), gate));
-  return [backend.output(dgate, shape, 'float32'), backend.output(dup, shape, 'float32')];
+  const [dgate, dup] = makingResults((own) => {
+    const result = own(silu(gate!));
+    multiplyInPlace(result, dy!);
+    return [withTemporaries((keep) => siluBackward(keep(multiply(dy!, up!)), gate!)), result];
+  });
+  return [backend.output(dgate!, shape, 'float32'), backend.output(dup!, shape, 'float32')];
 };
 
 const splitHeads: Kernel = (call) => {

@@ -26,22 +26,27 @@ function wave(shape: readonly number[], seed: number): Tensor {
 /** What the kernels of any device make of a problem; the engine must compute in float32. */
 const solved = ({ kernelName, inputs, attrs }: Problem): Tensor[] => runFused(kernelName, inputs, attrs);
 
-/** Largest difference, in shares of the largest number. */
-function difference(found: Tensor, expected: Tensor): number {
+/** How far results may be away, in shares of the largest number: in float32, and where inputs are rounded to bfloat16. */
+const LIMIT = { float32: 1e-4, bf16: 0.03 } as const;
+
+/** Largest difference, in shares of the largest number; NaN where one number is. */
+function difference(found: Tensor | undefined, expected: Tensor): number {
+  if (found === undefined || found.size !== expected.size) return Number.NaN;
   const [a, b] = [found.dataSync(), expected.dataSync()];
   let [apart, largest] = [0, 1e-9];
   for (let i = 0; i < b.length; i++) {
     // The logsumexp of a row that sees nothing has no other meaning.
     if (b[i]! <= NOTHING_VISIBLE && a[i]! <= NOTHING_VISIBLE) continue;
     const distance = Math.abs(a[i]! - b[i]!);
-    if (!(distance <= apart)) apart = distance;
+    if (Number.isNaN(distance)) return Number.NaN;
+    apart = Math.max(apart, distance);
     largest = Math.max(largest, Math.abs(b[i]!));
   }
   return apart / largest;
 }
 
 /**
- * How far a kernel's results are from those of any device, in shares of the largest number; NaN where there is none.
+ * How far a kernel's results are from those of any device, in shares of what is allowed; NaN where a result is missing or is none.
  * @param exact inputs that are not rounded to bfloat16; absent: none is
  */
 function distance(kernels: KernelTable, problem: Problem, backend: TorchBackend, exact?: readonly string[]): number {
@@ -56,7 +61,8 @@ function distance(kernels: KernelTable, problem: Problem, backend: TorchBackend,
     const expected = solved(problem);
     const results = [kernels[problem.kernelName]!({ backend, inputs: given, attrs: problem.attrs })].flat();
     const found = results.map((info) => tf.engine().makeTensorFromTensorInfo(info));
-    return Math.max(...expected.map((tensor, i) => difference(found[i]!, tensor)));
+    const limit = exact === undefined ? LIMIT.float32 : LIMIT.bf16;
+    return Math.max(...expected.map((tensor, i) => difference(found[i], tensor))) / limit;
   });
 }
 
@@ -77,7 +83,7 @@ const ATTENTIONS = [
   { heads: 2, kvHeads: 1, queries: 5, keys: 47, width: 16, causal: true, biased: true },
 ];
 
-/** Attention and its gradient in bfloat16. @returns the largest distance */
+/** Attention and its gradient in bfloat16. @returns the largest distance, in shares of what is allowed */
 export function attentionTrial(kernels: KernelTable, backend: TorchBackend): number {
   const exact = ['bias', 'lse'];
   const distances = ATTENTIONS.map(({ heads, kvHeads, queries, keys, width, causal, biased }) =>
@@ -96,7 +102,7 @@ export function attentionTrial(kernels: KernelTable, backend: TorchBackend): num
   return Math.max(...distances);
 }
 
-/** Updates of three weights that decay and step differently, and the norms of their gradients. @returns the largest distance */
+/** Updates of three weights that decay and step differently, and the norms of their gradients. @returns the largest distance, in shares of what is allowed */
 export function adamwTrial(kernels: KernelTable, backend: TorchBackend): number {
   return tf.tidy(() => {
     const shared = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-6, gradScale: 0.5 };
@@ -117,7 +123,7 @@ export function adamwTrial(kernels: KernelTable, backend: TorchBackend): number 
   });
 }
 
-/** RMS norm and its gradient, in float32 and in bfloat16. @returns the largest distance */
+/** RMS norm and its gradient, in float32 and in bfloat16. @returns the largest distance, in shares of what is allowed */
 export function rmsNormTrial(kernels: KernelTable, backend: TorchBackend): number {
   return tf.tidy(() => {
     const [x, weight] = [wave([3, 5, 96], 1), wave([96], 2)];

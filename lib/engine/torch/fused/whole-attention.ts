@@ -7,7 +7,7 @@
 
 import { NOTHING_VISIBLE } from '../../ops/attention.ts';
 import type { TensorInfo } from '../../tf.ts';
-import { type Handle, operator, withTemporaries } from '../binding.ts';
+import { type Handle, makingResults, operator, withTemporaries } from '../binding.ts';
 import { type Kernel, type KernelCall, type KernelTable, toShape, toType } from '../kernels/kernel.ts';
 
 /** Which keys a query sees beside the bias: all, or those up to its own place counted from the last. */
@@ -78,8 +78,10 @@ const upTo = (length: number, alignment: number): number => Math.ceil(length / a
 
 /** Whether the operator takes such a call; a query before the first key would see nothing by causality, which it does not expect. */
 export function takesWhole(call: KernelCall): boolean {
-  const { width, queries, keys } = sizesOf(call);
-  return width % WIDTH_ALIGNMENT === 0 && queries > 0 && (call.attrs['causal'] !== true || queries <= keys);
+  const { width, queries, keys, heads, kvHeads } = sizesOf(call);
+  // One query is no matrix of scores, and copies of shared heads would cost more than it.
+  const worthIt = queries > 1 || (queries === 1 && heads === kvHeads);
+  return worthIt && width % WIDTH_ALIGNMENT === 0 && (call.attrs['causal'] !== true || queries <= keys);
 }
 
 /** [B, H, T, D] as [B, T, H, D]: the same memory where the last dimension has no gaps, as heads of a linear layer have it. */
@@ -136,10 +138,9 @@ function forwardBy(whole: WholeAttention): Kernel {
       const sizes = sizesOf(call);
       const given = inputsOf(call, sizes, keep);
       const [rows, total] = whole.forward(given).map(keep) as [Handle, Handle];
-      const own = slice(total, -1, 0, sizes.queries, 1);
       // Only a bias hides all keys of a row.
-      if (given.bias !== null) multiplyInPlace(rows, seeing(own, keep));
-      return [headsFirst(rows), own] as const;
+      if (given.bias !== null) multiplyInPlace(rows, seeing(keep(slice(total, -1, 0, sizes.queries, 1)), keep));
+      return [headsFirst(rows), slice(total, -1, 0, sizes.queries, 1)] as const;
     });
     return [backend.output(o, shape, 'float32'), backend.output(lse, shape.slice(0, 3), 'float32')];
   };
@@ -167,20 +168,23 @@ function backwardBy(whole: WholeAttention): Kernel {
   return (call) => {
     const { backend, inputs } = call;
     const infos = ['q', 'k', 'v'].map((name) => inputs[name] as TensorInfo);
-    const grads = withTemporaries((keep) => {
-      const sizes = sizesOf(call);
-      const given = inputsOf(call, sizes, keep);
-      const lse = savedLse(
-        backend.handle(inputs['lse']!),
-        { queries: sizes.queries, biased: given.bias !== null },
-        keep,
-      );
-      const dy = tokensFirst(backend.handle(inputs['dy']!), keep);
-      const o = keep(contiguous(keep(swap(backend.handle(inputs['o']!), 1, 2)), 'contiguous_format'));
-      const [dq, dk, dv] = whole.backward(given, { dy, o, lse }).map(keep) as [Handle, Handle, Handle];
-      return [headsFirst(dq), perKeyHead(dk, sizes, keep), perKeyHead(dv, sizes, keep)];
-    });
-    return grads.map((grad, i) => backend.output(grad, infos[i]!.shape, 'float32'));
+    const grads = withTemporaries((keep) =>
+      makingResults((own) => {
+        const sizes = sizesOf(call);
+        const given = inputsOf(call, sizes, keep);
+        const lse = savedLse(
+          backend.handle(inputs['lse']!),
+          { queries: sizes.queries, biased: given.bias !== null },
+          keep,
+        );
+        const dy = tokensFirst(backend.handle(inputs['dy']!), keep);
+        const o = keep(contiguous(keep(swap(backend.handle(inputs['o']!), 1, 2)), 'contiguous_format'));
+        const [dq, dk, dv] = whole.backward(given, { dy, o, lse }).map(keep) as [Handle, Handle, Handle];
+        return [own(perKeyHead(dk, sizes, keep)), own(perKeyHead(dv, sizes, keep)), headsFirst(dq)];
+      }),
+    );
+    const [dk, dv, dq] = grads as [Handle, Handle, Handle];
+    return [dq, dk, dv].map((grad, i) => backend.output(grad, infos[i]!.shape, 'float32'));
   };
 }
 
