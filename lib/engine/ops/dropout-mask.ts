@@ -9,7 +9,7 @@ import { defineFusedOp, runFused } from './fused-op.ts';
 defineFusedOp({
   kernelName: 'DropoutMask',
   composite: (_inputs, attrs) => {
-    const { rowKeys, columnKeys, rate } = attrs as unknown as DropoutMaskArgs;
+    const { rowKeys, columnKeys, rate } = attrs as DropoutMaskArgs;
     const mask = new Uint8Array(rowKeys.length * columnKeys.length);
     const threshold = dropoutThreshold(rate);
     let at = 0;
@@ -23,18 +23,18 @@ defineFusedOp({
 /** An element is kept where its number, as int32, is at least this. */
 export const dropoutThreshold = (rate: number): number => Math.floor(rate * 2 ** 32) - 2 ** 31;
 
-export interface DropoutMaskArgs {
+export type DropoutMaskArgs = {
   /** One well-mixed key for each row, for example from (seed, step, layer, row). */
   rowKeys: Int32Array;
   /** One well-mixed key for each column. */
   columnKeys: Int32Array;
   /** Probability of false, in [0, 1). */
   rate: number;
-}
+};
 
 /** @returns bool[rows, columns]: true where an element is kept */
 export function dropoutMask(args: DropoutMaskArgs): Tensor {
-  return runFused('DropoutMask', {}, { ...args })[0];
+  return runFused('DropoutMask', {}, args)[0];
 }
 
 defineFusedOp({

@@ -46,7 +46,7 @@ const attentionGradKernel: Kernel = (call) => {
 };
 
 const dropoutMask: Kernel = (call) => {
-  const { rowKeys, columnKeys, rate } = call.attrs as unknown as DropoutMaskArgs;
+  const { rowKeys, columnKeys, rate } = call.attrs as DropoutMaskArgs;
   const mask = withTemporaries((keep) => {
     const [rows, columns] = [rowKeys, columnKeys].map((keys) =>
       keep(native().fromData(keys, 'int32', [keys.length], 'int32', 'cpu')),

@@ -1,6 +1,6 @@
 /**
- * What torch's CUDA kernels have and no other device: attention and RMS norm as one operator each, updates of lists of weights. Before one is used it computes a small
- * problem, and where it fails there or its numbers are others, the kernels of any device stay in its place.
+ * What torch's CUDA kernels have and no other device: attention and RMS norm as one operator each, updates of lists of weights. Before
+ * one is used it computes a small problem, and where it fails there or its numbers are others, the kernels of any device stay in its place.
  */
 
 import type { TorchBackend } from '../backend.ts';

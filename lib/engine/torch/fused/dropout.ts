@@ -22,7 +22,7 @@ function odd(keys: Int32Array, device: string): Handle {
 }
 
 const dropoutMask: Kernel = ({ backend, attrs }) => {
-  const { rowKeys, columnKeys, rate } = attrs as unknown as DropoutMaskArgs;
+  const { rowKeys, columnKeys, rate } = attrs as DropoutMaskArgs;
   const mask = withTemporaries((keep) => {
     const rows = keep(unsqueeze(keep(odd(rowKeys, backend.device)), 1));
     // int32 wraps around.

@@ -102,7 +102,10 @@ export function attentionTrial(kernels: KernelTable, backend: TorchBackend): num
   return Math.max(...distances);
 }
 
-/** Updates of three weights that decay and step differently, and the norms of their gradients. @returns the largest distance, in shares of what is allowed */
+/**
+ * Updates of three weights that decay and step differently, and the norms of their gradients.
+ * @returns the largest distance, in shares of what is allowed
+ */
 export function adamwTrial(kernels: KernelTable, backend: TorchBackend): number {
   return tf.tidy(() => {
     const shared = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-6, gradScale: 0.5 };

@@ -38,9 +38,9 @@ export interface WholeAttention {
 }
 
 /** Numbers from which to which rows of the bias lie apart are a multiple of this. */
-export const ROW_ALIGNMENT = 16;
+const ROW_ALIGNMENT = 16;
 /** So is the width of the saved logsumexp, of this. */
-export const LSE_ALIGNMENT = 32;
+const LSE_ALIGNMENT = 32;
 /** Heads of other widths are not what the operator loads at once. */
 const WIDTH_ALIGNMENT = 8;
 
@@ -77,7 +77,7 @@ function sizesOf({ inputs }: KernelCall): Sizes {
 const upTo = (length: number, alignment: number): number => Math.ceil(length / alignment) * alignment;
 
 /** Whether the operator takes such a call; a query before the first key would see nothing by causality, which it does not expect. */
-export function takesWhole(call: KernelCall): boolean {
+function takesWhole(call: KernelCall): boolean {
   const { width, queries, keys, heads, kvHeads } = sizesOf(call);
   // One query is no matrix of scores, and copies of shared heads would cost more than it.
   const worthIt = queries > 1 || (queries === 1 && heads === kvHeads);
